@@ -1,0 +1,1 @@
+class InputError(ValueError): "Bad input that the user can mend."
