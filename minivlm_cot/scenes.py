@@ -6,7 +6,7 @@
 __all__ = ['COLOURS', 'SHAPES', 'SIZES', 'GRID', 'CELLS', 'HELD_OUT_PAIRS', 'SPLITS', 'BACK', 'ORDINALS', 'OPERATIONS', 'GROUPS',
            'FAMILIES', 'Thing', 'Scene', 'draw_scene', 'scene_bucket', 'sample_scene', 'jitter', 'describe_scene',
            'scene_labels', 'look', 'find_all', 'run_program', 'Family', 'families_of', 'make_example', 'scene_examples',
-           'Step', 'ChainCheck', 'check_chain']
+           'grounding_tasks', 'Step', 'ChainCheck', 'check_chain']
 
 # %% ../nbs/02_scenes.ipynb #3e32f327
 import math, random, re, zlib
@@ -190,7 +190,7 @@ def find_all(scene: Scene, phrase: str) -> list[Thing]:  # phrase: “red cube�
 # %% ../nbs/02_scenes.ipynb #308be360
 def _say_find(scene, stack, say, phrase):
     (thing,) = find_all(scene, phrase)
-    stack.append(thing); say(f"The {phrase} is at {CELLS[thing.cell]}.")
+    stack.append(thing); say(f"Look: {phrase} {CELLS[thing.cell]}.")
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
@@ -207,7 +207,7 @@ def _take(scene, stack, say, attribute): stack.append(getattr(stack.pop(), attri
 # %% ../nbs/02_scenes.ipynb #ee18aab4
 def _count_list(scene, word):
     cells = [CELLS[t.cell] for t in scene.things if t.has(word)]
-    return f"{word}: {', '.join(f'{i} {c}' for i, c in enumerate(cells, 1)) or 'none'}, so {len(cells)}."
+    return f"{word}: {', '.join(f'{i} {word} {c}' for i, c in enumerate(cells, 1)) or 'none'}, so {len(cells)}."
 
 def _say_count(scene, stack, say, word=None):
     word = word or stack.pop(); stack.append(scene.counts[word]); say(_count_list(scene, word))
@@ -225,7 +225,7 @@ def _say_most(scene, stack, say, attribute):
 
 def _say_most_shape(scene, stack, say):
     word = stack.pop(); things = [t for t in scene.things if t.has(word)]; n = Counter(t.shape for t in things)
-    say(f"{word}: " + ", ".join(f"{CELLS[t.cell]} {t.shape}" for t in things) + ".")
+    say(f"{word}: " + ", ".join(f"{word} {CELLS[t.cell]} {t.shape}" for t in things) + ".")
     say(", ".join(f"{s} {n[s]}" for s in SHAPES if n[s]) + ".")
     stack.append(top := max(n, key=n.get)); say(f"Most: {top}.")
 
@@ -446,15 +446,29 @@ def scene_examples(
     def one(i): return make_example(i, split, seed=seed) if not families else make_example(i // len(names), split, names[i % len(names)], seed)
     return [one(i) for i in tqdm(range(start, start + n), desc=f"drawing {split}", disable=not progress)]
 
+# %% ../nbs/02_scenes.ipynb #aad2ef8b
+def grounding_tasks(
+    scene: Scene,
+    rng: random.Random,  # chooses what is asked for
+    most: int = 5,       # objects to find
+    words: int = 4,      # words to list
+) -> dict:  # name of the task → (prompt, response)
+    "Make two exercises in tying words to places: find named objects, list the objects that a word fits."
+    named = [(p, CELLS[t.cell]) for t in _shuffled(scene.things, rng) if (p := _describe(scene, t, rng))][:most]
+    asked = rng.sample([*COLOURS, *SHAPES], words)
+    tasks = dict(list=("List " + ", ".join(asked) + ":\n", " ".join(_count_list(scene, w) for w in asked)))
+    tasks["find"] = ("Find " + ", ".join(p for p, _ in named) + ":\n", ", ".join(f"{p} {c}" for p, c in named) + ".") if named else tasks["list"]
+    return tasks
+
 # %% ../nbs/02_scenes.ipynb #63f17985
 _WORD, _SHAPE, _CELL = "|".join([*COLOURS, *SHAPES]), "|".join(SHAPES), "[a-d][1-4]"
 _PHRASE = rf"(?:(?:{'|'.join(SIZES)}) )?(?:(?:{'|'.join(COLOURS)}) )?(?:{_SHAPE}|object)"
 _GRAMMAR = {kind: re.compile(rule) for kind, rule in dict(
-    find=rf"The (?P<phrase>{_PHRASE}) is at (?P<cell>{_CELL})",
+    find=rf"Look: (?P<phrase>{_PHRASE}) (?P<cell>{_CELL})",
     move=rf"(?:(?:{'|'.join(ORDINALS).title()}) )?(?P<way>[Rr]ight|[Ll]eft|[Uu]p|[Dd]own): (?P<passed>(?:{_CELL} empty, )*)(?P<cell>{_CELL}) (?P<colour>{'|'.join(COLOURS)}) (?P<shape>{_SHAPE})",
     query=rf"It is (?:a )?(?P<value>{_WORD}|{'|'.join(SIZES)})",
-    count=rf"(?P<word>{_WORD}): (?P<cells>none|\d+ {_CELL}(?:, \d+ {_CELL})*), so (?P<n>\d+)",
-    list=rf"(?P<word>{_WORD}): (?P<items>{_CELL} (?:{_SHAPE})(?:, {_CELL} (?:{_SHAPE}))*)",
+    count=rf"(?P<word>{_WORD}): (?P<cells>none|\d+ (?:{_WORD}) {_CELL}(?:, \d+ (?:{_WORD}) {_CELL})*), so (?P<n>\d+)",
+    list=rf"(?P<word>{_WORD}): (?P<items>(?:{_WORD}) {_CELL} (?:{_SHAPE})(?:, (?:{_WORD}) {_CELL} (?:{_SHAPE}))*)",
     tally=rf"(?P<items>(?:{_SHAPE}) \d+(?:, (?:{_SHAPE}) \d+)*)",
     most=rf"Most: (?P<value>{_WORD})",
     add=r"(?P<a>\d+) \+ (?P<b>\d+) = (?P<total>\d+)",
@@ -462,8 +476,8 @@ _GRAMMAR = {kind: re.compile(rule) for kind, rule in dict(
 ).items()}
 
 # %% ../nbs/02_scenes.ipynb #040f1ab9
-class _Reader:
-    "Reads a chain's claims about a scene, one at a time."
+class _Places:
+    "Reads claims about single objects."
     def __init__(self, scene): self.scene, self.place, self.counts, self.listed = scene, None, [], None
 
     def find(self, phrase, cell):
@@ -487,14 +501,15 @@ class _Reader:
         return None if thing.has(value) else f"{CELLS[self.place]} holds the {thing}"
 
 # %% ../nbs/02_scenes.ipynb #c558cee6
-class _Reader(_Reader):  # continued: claims about sets and numbers
+class _Reader(_Places):
+    "Reads a chain's claims about a scene, one at a time: also those about sets and numbers."
     def count(self, word, cells, n):
         self.counts.append(int(n)); truth = _count_list(self.scene, word)
         return None if f"{word}: {cells}, so {n}." == truth else f"in truth {truth.rstrip('.')}"
 
     def list(self, word, items):
         self.listed = word
-        truth = ", ".join(f"{CELLS[t.cell]} {t.shape}" for t in self.scene.things if t.has(word))
+        truth = ", ".join(f"{word} {CELLS[t.cell]} {t.shape}" for t in self.scene.things if t.has(word))
         return None if items == truth else f"in truth {word}: {truth or 'none'}"
 
     def _tally(self, attribute="shape"): return Counter(getattr(t, attribute) for t in self.scene.things if self.listed is None or t.has(self.listed))
