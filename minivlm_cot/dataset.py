@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ARMS', 'gold_answer', 'get_most_common_answer', 'check_example', 'example_image', 'format_cot_prompt',
            'format_direct_prompt', 'format_prompt', 'format_pair', 'split_chain', 'parse_answer', 'holds_reasoning',
-           'tokenize_pair', 'show_labels', 'CoTReasoningDataset', 'Collator', 'show_sample', 'coco_picture',
+           'tokenize_pairs', 'show_labels', 'CoTReasoningDataset', 'Collator', 'show_sample', 'coco_picture',
            'create_synthetic_rationale', 'load_examples', 'load_with_fallback', 'real_data']
 
 # %% ../nbs/03_dataset.ipynb #5a372f9f
@@ -125,23 +125,24 @@ def holds_reasoning(
     return len(chain.split()) > 10
 
 # %% ../nbs/03_dataset.ipynb #2803cf76
-def tokenize_pair(
+def tokenize_pairs(
     tokenizer,
-    prompt:str,  # given, not learned
-    response:str,  # learned
+    pairs:list,  # of (prompt, response): given, and learned
     max_length:int=256,  # tokens in all, the picture not counted
-    name:str="",  # of the row, for the message
-) -> dict:  # input_ids and labels, two lists of equal length; labels are -100 on the prompt
-    "Turn prompt and response into ids and labels"
-    def ids(text): return tokenizer(text, add_special_tokens=False)["input_ids"]
-    p, r = ids(prompt), ids(response) + [tokenizer.eos_token_id]
-    if len(p) + len(r) > max_length:
-        chain, mark, answer = response.rpartition("\nAnswer:")
-        tail = ids(mark + answer) + [tokenizer.eos_token_id]
-        room = max_length - len(p) - len(tail)
-        if room < 0: raise InputError(f"{name or 'A row'} does not fit into {max_length} tokens even without its rationale: raise max_length.")
-        r = ids(chain)[:room] + tail
-    return dict(input_ids=p + r, labels=[-100] * len(p) + r)
+    names:list|None=None,  # of the rows, for the message
+) -> list:  # of dicts with input_ids and labels, two lists of equal length; labels are -100 on the prompt
+    "Turn prompts and responses into ids and labels"
+    def ids(texts): return tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+    items, eos = [], [tokenizer.eos_token_id]
+    for n, (p, r) in enumerate(zip(ids([p for p, _ in pairs]), ids([r for _, r in pairs]))):
+        if len(p) + len(r) + 1 > max_length:
+            chain, mark, answer = pairs[n][1].rpartition("\nAnswer:")
+            chain, tail = ids([chain, mark + answer])
+            room = max_length - len(p) - len(tail) - 1
+            if room < 0: raise InputError(f"{names[n] if names else 'A row'} does not fit into {max_length} tokens even without its rationale: raise max_length.")
+            r = chain[:room] + tail
+        items.append(dict(input_ids=p + r + eos, labels=[-100] * len(p) + r + eos))
+    return items
 
 # %% ../nbs/03_dataset.ipynb #5a300325
 class _Html(str):
@@ -188,18 +189,15 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         "Draw this epoch's rationales"
         self.epoch, self._texts = epoch, getattr(self, "_texts", None)
         several = any(len(e.get("rationales") or ()) > 1 for e in self.examples)
-        if self._texts is None or several and "cot" in self.arms: self._texts = [self._tokens(i) for i in range(len(self))]
+        if self._texts is None or several and "cot" in self.arms:
+            pairs = [format_pair(e, arm, self.rationale(n) if arm == "cot" else None, self.with_choices) for n, e in enumerate(self.examples) for arm in self.arms]
+            names = [f"Question {e.get('question_id')}" for e in self.examples for _ in self.arms]
+            self._texts = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, names)
 
     def rationale(self, number) -> str|None:
         "The rationale of an example in this epoch"
         found = self.examples[number].get("rationales") or [None]
         return found[0] if len(found) == 1 else random.Random(f"{self.seed}/{self.epoch}/{number}").choice(found)
-
-    def _tokens(self, i):
-        number, arm = divmod(i, len(self.arms))
-        e, arm = self.examples[number], self.arms[arm]
-        pair = format_pair(e, arm, self.rationale(number) if arm == "cot" else None, self.with_choices)
-        return tokenize_pair(self.processor.tokenizer, *pair, self.max_length, f"Question {e.get('question_id')}")
 
     @property
     def lengths(self) -> list:

@@ -192,6 +192,10 @@ def _say_find(scene, stack, say, phrase):
     (thing,) = find_all(scene, phrase)
     stack.append(thing); say(f"Look: {phrase} {CELLS[thing.cell]}.")
 
+def _say_inspect(scene, stack, say, phrase):
+    (thing,) = find_all(scene, phrase)
+    stack.append(thing); say(f"Look: {phrase} {CELLS[thing.cell]} {thing}.")
+
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 def _say_move(scene, stack, say, way, ordinal=""):
@@ -230,7 +234,7 @@ def _say_most_shape(scene, stack, say):
     stack.append(top := max(n, key=n.get)); say(f"Most: {top}.")
 
 # %% ../nbs/02_scenes.ipynb #9cb6cc2d
-OPERATIONS = dict(find=_say_find, move=_say_move, query=_say_query, take=_take, count=_say_count,
+OPERATIONS = dict(find=_say_find, inspect=_say_inspect, move=_say_move, query=_say_query, take=_take, count=_say_count,
                   add=_say_add, more=_say_more, most=_say_most, most_shape=_say_most_shape)
 
 def run_program(
@@ -265,7 +269,7 @@ def _ask_attribute(attribute, texts):
     def ask(scene, rng, target, longer):
         for thing in _shuffled([t for t in scene.things if getattr(t, attribute) == target], rng):
             if phrase := _describe(scene, thing, rng, without=attribute):
-                return rng.choice(texts).format(phrase), [["find", phrase], ["query", attribute]]
+                return rng.choice(texts).format(phrase), [["inspect", phrase], ["query", attribute]]
     return ask
 
 # %% ../nbs/02_scenes.ipynb #fe04782f
@@ -464,7 +468,7 @@ def grounding_tasks(
 _WORD, _SHAPE, _CELL = "|".join([*COLOURS, *SHAPES]), "|".join(SHAPES), "[a-d][1-4]"
 _PHRASE = rf"(?:(?:{'|'.join(SIZES)}) )?(?:(?:{'|'.join(COLOURS)}) )?(?:{_SHAPE}|object)"
 _GRAMMAR = {kind: re.compile(rule) for kind, rule in dict(
-    find=rf"Look: (?P<phrase>{_PHRASE}) (?P<cell>{_CELL})",
+    find=rf"Look: (?P<phrase>{_PHRASE}) (?P<cell>{_CELL})(?: (?P<what>{_PHRASE}))?",
     move=rf"(?:(?:{'|'.join(ORDINALS).title()}) )?(?P<way>[Rr]ight|[Ll]eft|[Uu]p|[Dd]own): (?P<passed>(?:{_CELL} empty, )*)(?P<cell>{_CELL}) (?P<colour>{'|'.join(COLOURS)}) (?P<shape>{_SHAPE})",
     query=rf"It is (?:a )?(?P<value>{_WORD}|{'|'.join(SIZES)})",
     count=rf"(?P<word>{_WORD}): (?P<cells>none|\d+ (?:{_WORD}) {_CELL}(?:, \d+ (?:{_WORD}) {_CELL})*), so (?P<n>\d+)",
@@ -480,10 +484,10 @@ class _Places:
     "Reads claims about single objects."
     def __init__(self, scene): self.scene, self.place, self.counts, self.listed = scene, None, [], None
 
-    def find(self, phrase, cell):
+    def find(self, phrase, cell, what):
         self.place, fitting = CELLS.index(cell), find_all(self.scene, phrase)
         there = self.scene.at.get(self.place)
-        if there not in fitting: return f"{cell} holds the {there}" if there else f"{cell} is empty"
+        if there not in fitting or what and what != str(there): return f"{cell} holds the {there}" if there else f"{cell} is empty"
         return None if len(fitting) == 1 else f"{len(fitting)} objects fit “{phrase}”"
 
     def move(self, way, passed, cell, colour, shape):
