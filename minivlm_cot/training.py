@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, read_jsonl, writable_dir
+from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, read_jsonl, writable_dir
 from .dataset import Collator, CoTReasoningDataset
 
 # %% ../nbs/04_training.ipynb #6933cfed
@@ -63,7 +63,7 @@ def cache_features(
     with atomic_path(path) if path else _nothing() as temporary:
         out = np.lib.format.open_memmap(temporary, "w+", np.float16, shape) if path else np.empty(shape, np.float16)
         for k in tqdm(range(0, len(images), batch_size), desc="encoding pictures", disable=not progress):
-            pixels = prepare_pixels(processor, images[k:k + batch_size])
+            pixels = prepare_pixels(processor.image_processor, images[k:k + batch_size])
             out[k:k + batch_size] = model.encode_image(pixels.to(model.device)).float().cpu().numpy()
         if path: out.flush()
     return out
@@ -74,13 +74,12 @@ def _nothing(): yield None
 def _content(image): return np.asarray(image) if not isinstance(image, (str, Path)) else Path(image).read_bytes()
 
 def prepare_pixels(
-    processor,
+    image_processor,  # the processor's
     images,  # list, or uint8 array [n, H, W, 3] that already has the encoder's size
 ) -> torch.Tensor:  # [n, 3, H, W]
     "Pixels for the encoder; arrays of the right size take a short cut past the image processor"
-    if not isinstance(images, np.ndarray): return processor.pixels(images)
-    p = processor.image_processor
-    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (p.image_mean, p.image_std))
+    if not isinstance(images, np.ndarray): return image_processor([open_image(i) for i in images], return_tensors="pt")["pixel_values"]
+    mean, std = (torch.tensor(x).view(3, 1, 1) for x in (image_processor.image_mean, image_processor.image_std))
     return (torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255 - mean) / std
 
 # %% ../nbs/04_training.ipynb #b139f39b
@@ -266,8 +265,9 @@ def train_cot_vlm(
     model.train()
     def save(step): accelerator.is_main_process and save_checkpoint(checkpoint, model, optimizers, step, identity)
     with finish_step_first() as stop, tqdm(total=len(steps), initial=done, desc=out.name, disable=not (progress and accelerator.is_main_process)) as bar:
+        tick = time.perf_counter()                                                # a step's time includes waiting for its data, but no validation
         for step, batches in enumerate(_batches(data, Collator(processor), config, accelerator, steps[done:]), done):
-            row = _one_step(wrapped, model, optimizers, batches, lr_at(step, len(steps), config), config, accelerator) | dict(step=step + 1)
+            row = _one_step(wrapped, model, optimizers, batches, lr_at(step, len(steps), config), config, accelerator) | dict(step=step + 1, seconds=round(time.perf_counter() - tick, 4))
             history.rows.append(row)
             if accelerator.is_main_process: append_jsonl(row, metrics)
             bar.update(); bar.set_postfix(loss=f"{np.mean(history.losses[-20:]):.3f}", refresh=False)
@@ -275,6 +275,7 @@ def train_cot_vlm(
             last_of_epoch = step + 1 == len(steps) or steps[step + 1][1] == 0
             if last_of_epoch or stop.asked or (step + 1) % config.save_every == 0: save(step + 1)
             if stop.asked: raise KeyboardInterrupt
+            tick = time.perf_counter()
     history.finished = True
     append_jsonl(dict(finished=True), metrics)
     model.eval()
@@ -298,7 +299,6 @@ def _batches(data, collate, config, accelerator, steps):
 
 def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
     "Forward, backward, step; what happened as a dict"
-    started = time.perf_counter()
     learned = torch.tensor(sum(int((b["labels"] != -100).sum()) for b in batches), device=model.device)
     total, loss = accelerator.gather(learned[None]).sum(), 0.
     for o in optimizers:
@@ -314,7 +314,7 @@ def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
     for o in optimizers: o.step(); o.zero_grad()
     loss = float(accelerator.gather(torch.as_tensor(loss, device=model.device)[None]).sum())
     if not math.isfinite(loss): raise InputError(f"The loss became {loss}: lower the learning rates (lr_language {config.lr_language}, lr_projector {config.lr_projector}).")
-    return dict(loss=loss, lr=rate, sequences=sum(len(b["labels"]) for b in batches) * accelerator.num_processes, tokens=int(total), seconds=round(time.perf_counter() - started, 4))
+    return dict(loss=loss, lr=rate, sequences=sum(len(b["labels"]) for b in batches) * accelerator.num_processes, tokens=int(total))
 
 def _validate(validate, model, step, history, metrics):
     model.eval(); row = dict(validate(model, step), step=step); model.train()
