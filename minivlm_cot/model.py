@@ -237,6 +237,16 @@ class MiniVLMProcessor(ProcessorMixin):
         if images is not None: data["pixel_values"] = self.pixels(images)
         return BatchFeature(data)
 
+    @classmethod
+    def from_components(cls,
+        vision:str,  # hub name or folder of the vision encoder
+        language:str,  # of the language model
+    ) -> "MiniVLMProcessor":
+        "The image processor of the one and the tokenizer of the other"
+        try: return cls(AutoImageProcessor.from_pretrained(vision, use_fast=False), AutoTokenizer.from_pretrained(language))
+        except (OSError, ValueError) as e:
+            raise InputError(f"Cannot load the image processor of {str(vision)!r} or the tokenizer of {str(language)!r} ({str(e).splitlines()[0]}).") from None
+
     def pixels(self, images) -> torch.Tensor:  # [B, 3, H, W]
         "Prepare pictures alone"
         images = [open_image(i) for i in (images if isinstance(images, (list, tuple)) else [images])]

@@ -1,0 +1,55 @@
+# make demo     train from scratch, compare, open runs/demo/index.html   (about a quarter of an hour on two cores)
+# make test     everything that must hold, as CI runs it
+# make lab      read and run the notebooks in JupyterLab
+# make docs     render the site into _docs and check it
+# make figures  run the notebooks and store their outputs, README included
+# make ready    train the model that comes with the package
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+ifneq ($(wildcard ../shared/data),)
+export MINIVLM_DATA ?= $(abspath ../shared/data)
+endif
+export PATH := $(BIN):$(PATH)
+
+.PHONY: demo test lab docs figures ready readme clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.user: $(VENV)/bin/python setup.py settings.ini constraints.txt
+	$(PIP_INSTALL) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python setup.py settings.ini constraints.txt
+	$(PIP_INSTALL) -e ".[dev]"
+	touch $@ $(VENV)/.user
+
+demo: $(VENV)/.user
+	$(BIN)/minivlm_demo --out runs/demo
+
+test: $(VENV)/.dev
+	$(BIN)/python tools/check.py
+
+lab: $(VENV)/.dev
+	$(BIN)/jupyter lab nbs
+
+docs: $(VENV)/.dev
+	$(BIN)/python tools/docs.py
+
+figures: $(VENV)/.dev
+	$(BIN)/python tools/figures.py $(NBS)
+	$(BIN)/python tools/readme.py
+
+readme: $(VENV)/.dev
+	$(BIN)/python tools/readme.py
+
+ready: $(VENV)/.user
+	$(BIN)/minivlm_demo --out runs/ready --fresh
+	$(BIN)/python -c "from minivlm_cot.lab import save_ready; save_ready('runs/ready', 'minivlm_cot/ready')"
+
+clean:
+	rm -rf $(VENV) _docs _proc build dist *.egg-info

@@ -1,0 +1,47 @@
+"""Run notebooks from top to bottom and store their outputs. Cells that nbdev skips are skipped here too.
+
+    python tools/figures.py            all notebooks
+    python tools/figures.py 02 08      those whose names begin so
+"""
+import os
+import re
+import sys
+from pathlib import Path
+
+from execnb.nbio import read_nb, write_nb
+from execnb.shell import CaptureShell
+from nbdev.clean import nbdev_clean
+from nbdev.config import get_config
+
+NBS = Path(__file__).resolve().parent.parent / "nbs"
+
+
+def skipped(source, flags):
+    "Does a directive of the cell say that it is not to be run?"
+    words = re.findall(r"^#\|\s*(\S+)(?:\s+(\S+))?", source, re.M)
+    return any(w == "eval:" and v == "false" or w in flags for w, v in words)
+
+
+def run(path):
+    "Execute one notebook in place; an error in a cell ends the run"
+    nb, shell, flags = read_nb(path), CaptureShell(path), get_config().tst_flags.split()
+    for cell in nb.cells:
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = []
+        if skipped(cell.source, flags) or "nbdev_export()" in cell.source:
+            continue
+        shell.cell(cell)
+        cell.outputs = [o for o in cell.outputs if not (o.get("name") == "stderr")]  # progress bars and warnings are not for the page
+        if shell.exc:
+            sys.exit(f"{path.name}: a cell failed: {shell.exc[1]!r}\n{cell.source}")
+    write_nb(nb, path)
+    nbdev_clean(str(path))
+
+
+if __name__ == "__main__":
+    os.chdir(NBS)
+    for notebook in sorted(NBS.glob("*.ipynb")):
+        if not sys.argv[1:] or any(notebook.name.startswith(a) for a in sys.argv[1:]):
+            print(notebook.name, flush=True)
+            run(notebook)

@@ -1,0 +1,40 @@
+"""Make README.md from nbs/index.ipynb: its text, its visible code, and its printed outputs.
+
+    python tools/readme.py [--check]    --check only says whether README.md is up to date
+"""
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = "https://minivlm-cot.github.io/minivlm_cot/"
+
+
+def text_of(cell):
+    "A cell as Markdown; nothing for hidden ones"
+    source = "".join(cell["source"])
+    if cell["cell_type"] == "markdown":
+        source = re.sub(r"\]\((\d\d_\w+)\.html", rf"]({SITE}\1.html", source)  # pages of the site
+        return re.sub(r"(\(|src=\")images/", r"\1nbs/images/", source)
+    if re.search(r"^#\|\s*(hide|default_exp)", source, re.M) or not source.strip():
+        return ""
+    code = "\n".join(line for line in source.splitlines() if not line.startswith("#|"))
+    shown = "".join("".join(o.get("text", "")) for o in cell["outputs"] if o["output_type"] == "stream")
+    return f"```python\n{code}\n```" + (f"\n\n```\n{shown.rstrip()}\n```" if shown.strip() else "")
+
+
+def readme():
+    "The whole README"
+    cells = json.loads((ROOT / "nbs/index.ipynb").read_text(encoding="utf-8"))["cells"]
+    note = "<!-- Made from nbs/index.ipynb by `make readme`: edit that. -->"
+    return "\n\n".join([note, *filter(None, map(text_of, cells))]) + "\n"
+
+
+if __name__ == "__main__":
+    target, text = ROOT / "README.md", readme()
+    if "--check" in sys.argv:
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            sys.exit("README.md is not what nbs/index.ipynb says: run `make readme`.")
+    else:
+        target.write_text(text, encoding="utf-8")
