@@ -164,18 +164,18 @@ def build_model(
 ) -> tuple:  # (MiniVLM, MiniVLMProcessor)
     "Put a small language model with new weights behind a trained encoder"
     set_seed(seed)
-    tokenizer = train_tokenizer(text for r in _with_tasks(rows[:4000], seed, "all") for arm in ("cot", "direct", "caption", "find", "list") for text in format_pair(r, arm))
+    tokenizer = train_tokenizer(text for r in _with_tasks(rows[:4000], seed) for arm in ("cot", "direct", "caption", "find", "look", "list", "name") for text in format_pair(r, arm))
     processor = MiniVLMProcessor(small_image_processor(), tokenizer)
     # plain (“eager”) attention: for such short texts its backward pass is twice as fast on a processor as the fused one
     model = MiniVLM.from_components(encoder, small_language_config(tokenizer), drop_cls=True, projector_hidden_size=256, attn_implementation="eager", device=device, summary=summary)
     return model, processor
 
-def _with_tasks(rows, seed, which="turns"):
-    "Rows with exercises: all of them, or one each, taking turns, under the name “base”"
+def _with_tasks(rows, seed):
+    "Rows with exercises: all of them, and one each, taking turns, under the name “base”"
     out = []
     for n, r in enumerate(rows):
         tasks = grounding_tasks(Scene.from_dict(r["scene"]), random.Random(f"{seed}/{n}"))
-        tasks["base"] = (format_pair(r, "caption"), tasks["find"], tasks["list"])[n % 3]
+        tasks["base"] = [format_pair(r, "caption"), *tasks.values()][n % 5]
         out.append(r | dict(tasks=tasks))
     return out
 

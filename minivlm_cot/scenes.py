@@ -227,9 +227,11 @@ def _say_most(scene, stack, say, attribute):
     for w in words: say(_count_list(scene, w))
     stack.append(top := max(words, key=scene.counts.get)); say(f"Most: {top}.")
 
+def _shape_list(scene, word): return f"{word}: " + ", ".join(f"{word} {CELLS[t.cell]} {t.shape}" for t in scene.things if t.has(word)) + "."
+
 def _say_most_shape(scene, stack, say):
     word = stack.pop(); things = [t for t in scene.things if t.has(word)]; n = Counter(t.shape for t in things)
-    say(f"{word}: " + ", ".join(f"{word} {CELLS[t.cell]} {t.shape}" for t in things) + ".")
+    say(_shape_list(scene, word))
     say(", ".join(f"{s} {n[s]}" for s in SHAPES if n[s]) + ".")
     stack.append(top := max(n, key=n.get)); say(f"Most: {top}.")
 
@@ -454,14 +456,18 @@ def scene_examples(
 def grounding_tasks(
     scene: Scene,
     rng: random.Random,  # chooses what is asked for
-    most: int = 5,       # objects to find
+    most: int = 5,       # objects to find, or to look at
     words: int = 4,      # words to list
 ) -> dict:  # name of the task → (prompt, response)
-    "Make two exercises in tying words to places: find named objects, list the objects that a word fits."
-    named = [(p, CELLS[t.cell]) for t in _shuffled(scene.things, rng) if (p := _describe(scene, t, rng))][:most]
-    asked = rng.sample([*COLOURS, *SHAPES], words)
-    tasks = dict(list=("List " + ", ".join(asked) + ":\n", " ".join(_count_list(scene, w) for w in asked)))
-    tasks["find"] = ("Find " + ", ".join(p for p, _ in named) + ":\n", ", ".join(f"{p} {c}" for p, c in named) + ".") if named else tasks["list"]
+    "Make exercises in tying words to places and places to words: find, look, list, name."
+    def phrase(thing): return _describe(scene, thing, rng, without=rng.choice(("colour", "colour", "shape", None)))
+    asked, colours = rng.sample([*COLOURS, *SHAPES], words), _shuffled(sorted({t.colour for t in scene.things}), rng)[:3]
+    tasks = dict(list=("List " + ", ".join(asked) + ":\n", " ".join(_count_list(scene, w) for w in asked)),
+                 name=("Name " + ", ".join(colours) + ":\n", " ".join(_shape_list(scene, c) for c in colours)))
+    for task, verb in (("find", "Find"), ("look", "Look at")):
+        named = [(p, t) for t in _shuffled(scene.things, rng) if (p := phrase(t))][:most]
+        said = ", ".join(f"{p} {CELLS[t.cell]}" + (f" {t}" if task == "look" else "") for p, t in named)
+        tasks[task] = (f"{verb} " + ", ".join(p for p, _ in named) + ":\n", said + ".") if named else tasks["list"]
     return tasks
 
 # %% ../nbs/02_scenes.ipynb #63f17985

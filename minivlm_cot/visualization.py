@@ -268,10 +268,11 @@ def _mark(ok):
 
 def _answer(row, arm):
     right, said = row[f"{arm}_right"], row[f"{arm}_answer"]
-    truth = "" if right else f' <span class="name">(truth: {_esc(row["truth"])})</span>'
+    truth = "" if right or row["truth"] is None else f' <span class="name">(truth: {_esc(row["truth"])})</span>'
     return f"<p>{_mark(right)}Answer: <strong>{_esc(said or '(none)')}</strong>{truth}</p>"
 
 def _outcome(row):
+    if row["truth"] is None: return "truth unknown"
     return {(True, True): "both right", (True, False): "only CoT right", (False, True): "only direct right", (False, False): "both wrong"}[bool(row["cot_right"]), bool(row["direct_right"])]
 
 def _data_uri(image):
