@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CLASSES', 'OOD_SPLITS', 'Recipe', 'draw_world', 'pretrain_encoder', 'naming_accuracy', 'align_words', 'build_model',
            'train_base', 'train_cot', 'make_validation', 'Trained', 'train_demo', 'run_demo', 'run_facts',
-           'demo_figures']
+           'demo_figures', 'save_ready']
 
 # %% ../nbs/08_chain_of_thought.ipynb #08a5d78c
 import random, shutil, time
@@ -190,7 +190,7 @@ def train_base(
     out,  # folder of the run
     fresh:bool=False, progress:bool=True,
 ) -> History:
-    "Stage 3: describe, find, list"
+    "Stage 3: describe, find, look, list, name"
     data = CoTReasoningDataset(_with_tasks(rows, recipe.seed), processor, arms=("base",), image_features=features)
     return train_cot_vlm(model, processor, data, _config(recipe, out, recipe.base_epochs, fresh=fresh), progress=progress)
 
@@ -328,3 +328,53 @@ def demo_figures(trained:Trained, report:Report, exam:list) -> dict:  # caption 
         "The loss while learning to describe (base) and to reason (cot)": plot_losses({"base": trained.histories["base"], "reasoning and direct answers": trained.histories["cot"]})}
     if any(curves.values()): figures["Deep validation questions answered right, over training"] = plot_validation(curves, asked[0])
     return figures
+
+# %% ../nbs/08_chain_of_thought.ipynb #b25a2cc9
+def save_ready(
+    run,  # folder of a finished `run_demo`
+    folder,  # where the ready model shall be; what is there is replaced
+) -> Path:
+    "Make a run's model the ready model: weights, the results it claims, and a card"
+    run, folder = Path(run), Path(folder)
+    if not (run/"model"/"config.json").exists(): raise InputError(f"{run} holds no finished run: there is no model/config.json. Run minivlm_demo --out {run} first.")
+    whole = load_json(run/"report.json")
+    def short(s): return dict(n=s["n"], **{arm: s["arms"][arm]["accuracy"] for arm in ARMS}, difference_ci=s["difference_ci"], mcnemar_p=s["mcnemar_p"], process_accuracy=s["process_accuracy"])
+    results = dict(**short(whole), chain_parse_rate=whole["chain_parse_rate"], **{k: {name: short(s) for name, s in whole[k].items()} for k in ("groups", "families", "splits")},
+        **{k: whole[k] for k in ("train_seconds", "train_steps", "train_sequences", "base_sequences", "encoder_accuracy", "trainable_parameters", "frozen_parameters", "recipe")})
+    part = writable_dir(folder.parent)/f".{folder.name}.part"
+    shutil.rmtree(part, ignore_errors=True); shutil.copytree(run/"model", part)
+    save_json(results, part/"results.json")
+    (part/"README.md").write_text(_model_card(results), encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True); part.rename(folder)
+    return folder
+
+# %% ../nbs/08_chain_of_thought.ipynb #7123898d
+def _model_card(r):
+    "The card of a ready model, from its results"
+    line = lambda name, s: f"| {name.replace('_', ' ')} | {s['n']:,} | {100 * s['cot']:.1f} | {100 * s['direct']:.1f} | {100 * s['difference_ci'][0]:+.1f} … {100 * s['difference_ci'][1]:+.1f} | {100 * s['process_accuracy']:.1f} |"
+    lines = [line(f"**{name}**", s) for name, s in r["groups"].items()] + [line(name, s) for k in ("families", "splits") for name, s in r[k].items()]
+    return f"""---
+license: apache-2.0
+library_name: minivlm_cot
+tags: [vision-language, chain-of-thought, synthetic]
+---
+# The ready model of minivlm_cot
+
+A vision-language model of {(r["trainable_parameters"] + r["frozen_parameters"]) / 1e6:.1f} million parameters (a small ViT, frozen after it has learned to see; a projector; a small Llama) that answers questions about
+drawn scenes, with a chain of thought or directly.
+
+**Data.** {r["recipe"]["pictures"]:,} scenes drawn by the package itself (`minivlm_cot.scenes`, split `train`, seed {r["recipe"]["seed"]}), one question each. No photograph, no text of other origin.
+
+**Training.** Made by `make ready`, seed {r["recipe"]["seed"]}: {r["recipe"]["encoder_steps"]} steps of naming what is where, {r["recipe"]["align_steps"]} steps of aligning image tokens with words, {r["base_sequences"]:,} exercises,
+then {r["train_steps"]:,} steps over {r["train_sequences"]:,} sequences, each question equally often with its chain and with its answer alone. {r["train_seconds"]:.0f} s on a processor with two cores.
+
+**Results** on {r["n"]:,} test scenes that training never saw; accuracy in %, the 95% interval of the difference in points, share of true steps in %. The lines that begin with “ood” go beyond training on purpose.
+
+| questions | n | CoT | direct | difference | true steps |
+|:--|--:|--:|--:|--:|--:|
+""" + "\n".join(lines) + f"""
+
+{100 * r["chain_parse_rate"]:.1f}% of the chains can be read by the checker. The machine-readable form is `results.json`; a test holds the model to it.
+
+**Use.** `minivlm_draw scene.png`, then `minivlm_ask scene.png "What colour is the ball?"`. **Limits.** It knows drawn scenes of this one kind and their few hundred words, and will talk nonsense about anything else.
+"""

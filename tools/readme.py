@@ -21,7 +21,9 @@ def text_of(cell):
         return ""
     code = "\n".join(line for line in source.splitlines() if not line.startswith("#|"))
     shown = "".join("".join(o.get("text", "")) for o in cell["outputs"] if o["output_type"] == "stream")
-    return f"```python\n{code}\n```" + (f"\n\n```\n{shown.rstrip()}\n```" if shown.strip() else "")
+    tables = "".join("\n\n" + "".join(o["data"]["text/markdown"]) for o in cell["outputs"] if "text/markdown" in o.get("data", {}))
+    code = "" if re.search(r"^#\|\s*echo:\s*false", source, re.M) else f"```python\n{code}\n```"
+    return (code + (f"\n\n```\n{shown.rstrip()}\n```" if shown.strip() else "") + tables).strip()
 
 
 def readme():
