@@ -164,7 +164,7 @@ def build_model(
 ) -> tuple:  # (MiniVLM, MiniVLMProcessor)
     "Put a small language model with new weights behind a trained encoder"
     set_seed(seed)
-    tokenizer = train_tokenizer(text for r in _with_tasks(rows[:4000], seed) for arm in ("cot", "direct", "caption", "find", "look", "list", "name") for text in format_pair(r, arm))
+    tokenizer = train_tokenizer(text for r in _with_tasks(rows[:4000], seed) for arm in ("cot", "direct", "caption", "list", "name", "find", "look", "tell") for text in format_pair(r, arm))
     processor = MiniVLMProcessor(small_image_processor(), tokenizer)
     # plain (“eager”) attention: for such short texts its backward pass is twice as fast on a processor as the fused one
     model = MiniVLM.from_components(encoder, small_language_config(tokenizer), drop_cls=True, projector_hidden_size=256, attn_implementation="eager", device=device, summary=summary)
@@ -175,7 +175,7 @@ def _with_tasks(rows, seed):
     out = []
     for n, r in enumerate(rows):
         tasks = grounding_tasks(Scene.from_dict(r["scene"]), random.Random(f"{seed}/{n}"))
-        tasks["base"] = [format_pair(r, "caption"), *tasks.values()][n % 5]
+        tasks["base"] = [format_pair(r, "caption"), *tasks.values()][n % 6]
         out.append(r | dict(tasks=tasks))
     return out
 
@@ -190,7 +190,7 @@ def train_base(
     out,  # folder of the run
     fresh:bool=False, progress:bool=True,
 ) -> History:
-    "Stage 3: describe, find, look, list, name"
+    "Stage 3: describe, list, name, find, look, tell"
     data = CoTReasoningDataset(_with_tasks(rows, recipe.seed), processor, arms=("base",), image_features=features)
     return train_cot_vlm(model, processor, data, _config(recipe, out, recipe.base_epochs, fresh=fresh), progress=progress)
 

@@ -227,7 +227,12 @@ def _say_most(scene, stack, say, attribute):
     for w in words: say(_count_list(scene, w))
     stack.append(top := max(words, key=scene.counts.get)); say(f"Most: {top}.")
 
-def _shape_list(scene, word): return f"{word}: " + ", ".join(f"{word} {CELLS[t.cell]} {t.shape}" for t in scene.things if t.has(word)) + "."
+def _shape_list(scene, word):
+    "The objects a word is true of, each with its shape and how many of that shape there have been so far"
+    seen, items = Counter(), []
+    for t in scene.things:
+        if t.has(word): seen[t.shape] += 1; items.append(f"{word} {CELLS[t.cell]} {t.shape} {seen[t.shape]}")
+    return f"{word}: {', '.join(items) or 'none'}."
 
 def _say_most_shape(scene, stack, say):
     word = stack.pop(); things = [t for t in scene.things if t.has(word)]; n = Counter(t.shape for t in things)
@@ -459,7 +464,7 @@ def grounding_tasks(
     most: int = 5,       # objects to find, or to look at
     words: int = 4,      # words to list
 ) -> dict:  # name of the task → (prompt, response)
-    "Make exercises in tying words to places and places to words: find, look, list, name."
+    "Make exercises in tying words to places and places to words: list, name, find, look, tell."
     def phrase(thing): return _describe(scene, thing, rng, without=rng.choice(("colour", "colour", "shape", None)))
     asked, colours = rng.sample([*COLOURS, *SHAPES], words), _shuffled(sorted({t.colour for t in scene.things}), rng)[:3]
     tasks = dict(list=("List " + ", ".join(asked) + ":\n", " ".join(_count_list(scene, w) for w in asked)),
@@ -468,6 +473,9 @@ def grounding_tasks(
         named = [(p, t) for t in _shuffled(scene.things, rng) if (p := phrase(t))][:most]
         said = ", ".join(f"{p} {CELLS[t.cell]}" + (f" {t}" if task == "look" else "") for p, t in named)
         tasks[task] = (f"{verb} " + ", ".join(p for p, _ in named) + ":\n", said + ".") if named else tasks["list"]
+    attribute = rng.choice(("colour", "shape", "size"))
+    named = [(p, t) for t in _shuffled(scene.things, rng) if (p := _describe(scene, t, rng, without=attribute))][:most]
+    tasks["tell"] = (f"Tell the {attribute} of " + ", ".join(p for p, _ in named) + ":\n", ", ".join(f"{p} {getattr(t, attribute)}" for p, t in named) + ".") if named else tasks["list"]
     return tasks
 
 # %% ../nbs/02_scenes.ipynb #63f17985
@@ -478,7 +486,7 @@ _GRAMMAR = {kind: re.compile(rule) for kind, rule in dict(
     move=rf"(?:(?:{'|'.join(ORDINALS).title()}) )?(?P<way>[Rr]ight|[Ll]eft|[Uu]p|[Dd]own): (?P<passed>(?:{_CELL} empty, )*)(?P<cell>{_CELL}) (?P<colour>{'|'.join(COLOURS)}) (?P<shape>{_SHAPE})",
     query=rf"It is (?:a )?(?P<value>{_WORD}|{'|'.join(SIZES)})",
     count=rf"(?P<word>{_WORD}): (?P<cells>none|\d+ (?:{_WORD}) {_CELL}(?:, \d+ (?:{_WORD}) {_CELL})*), so (?P<n>\d+)",
-    list=rf"(?P<word>{_WORD}): (?P<items>(?:{_WORD}) {_CELL} (?:{_SHAPE})(?:, (?:{_WORD}) {_CELL} (?:{_SHAPE}))*)",
+    list=rf"(?P<word>{_WORD}): (?P<items>(?:{_WORD}) {_CELL} (?:{_SHAPE}) \d+(?:, (?:{_WORD}) {_CELL} (?:{_SHAPE}) \d+)*)",
     tally=rf"(?P<items>(?:{_SHAPE}) \d+(?:, (?:{_SHAPE}) \d+)*)",
     most=rf"Most: (?P<value>{_WORD})",
     add=r"(?P<a>\d+) \+ (?P<b>\d+) = (?P<total>\d+)",
@@ -519,8 +527,8 @@ class _Reader(_Places):
 
     def list(self, word, items):
         self.listed = word
-        truth = ", ".join(f"{word} {CELLS[t.cell]} {t.shape}" for t in self.scene.things if t.has(word))
-        return None if items == truth else f"in truth {word}: {truth or 'none'}"
+        truth = _shape_list(self.scene, word)
+        return None if f"{word}: {items}." == truth else f"in truth {truth.rstrip('.')}"
 
     def _tally(self, attribute="shape"): return Counter(getattr(t, attribute) for t in self.scene.things if self.listed is None or t.has(self.listed))
 
