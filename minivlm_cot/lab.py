@@ -175,7 +175,7 @@ def _with_tasks(rows, seed):
     out = []
     for n, r in enumerate(rows):
         tasks = grounding_tasks(Scene.from_dict(r["scene"]), random.Random(f"{seed}/{n}"))
-        tasks["base"] = [format_pair(r, "caption"), *tasks.values()][n % 6]
+        tasks["base"] = [format_pair(r, "caption"), *tasks.values(), tasks["list"]][n % 7]   # counting is the hardest: listing comes twice
         out.append(r | dict(tasks=tasks))
     return out
 

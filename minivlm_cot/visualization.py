@@ -78,7 +78,7 @@ def plot_losses(
     runs,  # a history, a metrics.jsonl or its folder; or a dict name → any of these
     smooth:int=25,  # steps that the thick line averages over; 1 shows the raw losses alone
 ):  # matplotlib Figure
-    "Plot the training loss over the steps: raw and thin, smoothed and thick"
+    "Plot the training loss over the steps: raw and thin, smoothed and thick, on a logarithmic scale"
     named = runs if isinstance(runs, dict) else {"loss": runs}
     curves = {name: _losses(run, name) for name, run in named.items()}
     with plt.rc_context(_RC):
@@ -87,7 +87,7 @@ def plot_losses(
             colour = ARM_COLOURS.get(name, f"C{i}" if name != "loss" else ARM_COLOURS["cot"])
             if smooth > 1: ax.plot(steps, losses, color=colour, lw=.6, alpha=.3)
             ax.plot(steps, _smooth(losses, smooth), color=colour, lw=2, label=name)
-        ax.set(xlabel="training step", ylabel="loss, nats per token", ylim=(0, None))
+        ax.set(xlabel="training step", ylabel="loss, nats per token", yscale="log")  # a fall from 0.2 to 0.1 is as much worth seeing as one from 2 to 1
         if isinstance(runs, dict): ax.legend()
     plt.close(fig)
     return fig
