@@ -34,7 +34,7 @@ class Recipe:
     pictures:int=24_000  # drawn for training; one question each
     encoder_steps:int=300  # of 256 pictures
     align_steps:int=300  # of 128 pictures
-    base_epochs:int=1
+    base_turns:int=2  # exercises for each picture before any question
     cot_epochs:int=2
     batch_size:int=32
     learning_rate:float=3e-3
@@ -170,12 +170,12 @@ def build_model(
     model = MiniVLM.from_components(encoder, small_language_config(tokenizer), drop_cls=True, projector_hidden_size=256, attn_implementation="eager", device=device, summary=summary)
     return model, processor
 
-def _with_tasks(rows, seed):
+def _with_tasks(rows, seed, turn=0):
     "Rows with exercises: all of them, and one each, taking turns, under the name “base”"
     out = []
     for n, r in enumerate(rows):
-        tasks = grounding_tasks(Scene.from_dict(r["scene"]), random.Random(f"{seed}/{n}"))
-        tasks["base"] = [format_pair(r, "caption"), *tasks.values(), tasks["list"]][n % 7]   # counting is the hardest: listing comes twice
+        tasks = grounding_tasks(Scene.from_dict(r["scene"]), random.Random(f"{seed}/{turn}/{n}"))
+        tasks["base"] = [format_pair(r, "caption"), *tasks.values(), tasks["list"]][(n + 3 * turn) % 7]   # counting is the hardest: listing comes twice
         out.append(r | dict(tasks=tasks))
     return out
 
@@ -191,8 +191,9 @@ def train_base(
     fresh:bool=False, progress:bool=True,
 ) -> History:
     "Stage 3: describe, list, name, find, look, tell"
-    data = CoTReasoningDataset(_with_tasks(rows, recipe.seed), processor, arms=("base",), image_features=features)
-    return train_cot_vlm(model, processor, data, _config(recipe, out, recipe.base_epochs, fresh=fresh), progress=progress)
+    exercises = [r for turn in range(recipe.base_turns) for r in _with_tasks(rows, recipe.seed, turn)]
+    data = CoTReasoningDataset(exercises, processor, arms=("base",), image_features=features, feature_index=[*range(len(rows))] * recipe.base_turns)
+    return train_cot_vlm(model, processor, data, _config(recipe, out, 1, fresh=fresh), progress=progress)
 
 def train_cot(
     model, processor,
@@ -345,6 +346,7 @@ def save_ready(
     shutil.rmtree(part, ignore_errors=True); shutil.copytree(run/"model", part)
     save_json(results, part/"results.json")
     (part/"README.md").write_text(_model_card(results), encoding="utf-8")
+    for f in part.iterdir(): f.chmod(0o644)                                   # everyone who can see the package may read it
     shutil.rmtree(folder, ignore_errors=True); part.rename(folder)
     return folder
 
