@@ -260,7 +260,7 @@ def train_cot_vlm(
     history = _history_until(metrics, done)
     wrapped = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
     history.finished = done == len(steps)
-    if history.finished: return history
+    if history.finished: append_jsonl(dict(finished=True), metrics); return history
     if done and progress: print(f"going on after step {done} of {len(steps)}")
     model.train()
     def save(step): accelerator.is_main_process and save_checkpoint(checkpoint, model, optimizers, step, identity)

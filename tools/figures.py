@@ -34,7 +34,7 @@ def run(path):
         shell.cell(cell)
         cell.outputs = [o for o in cell.outputs if not (o.get("name") == "stderr")]  # progress bars and warnings are not for the page
         if shell.exc:
-            sys.exit(f"{path.name}: a cell failed: {shell.exc[1]!r}\n{cell.source}")
+            sys.exit(f"{path.name}: a cell failed: {shell.exc!r}\n{cell.source}")
     write_nb(nb, path)
     nbdev_clean(str(path))
 
