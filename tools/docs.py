@@ -1,7 +1,7 @@
 """Render the site into _docs and check it: `make docs`.
 
-Quarto renders it where it is installed. Where it is not, each notebook becomes a plain page by pandoc: the same
-content and links, without search and themes. Either way a broken link, a stored error or a missing figure is a failure.
+Quarto renders it where it is installed. Where it is not, each notebook becomes a plain page by nbconvert (which comes with
+JupyterLab): the same content and links, without search and themes. Either way a broken link, a stored error or a missing figure is a failure.
 """
 import json
 import re
@@ -16,15 +16,17 @@ from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, OUT = ROOT / "nbs", ROOT / "_docs"
-FIGURE = re.compile(r"\bplt\.show\(\)|^(show_images|show_sample|plot_\w+|draw_\w+|Image\.open|report\.figure)\(", re.M)
+FIGURE = re.compile(r"\bplt\.show\(\)|^(show_images|show_sample|plot_\w+|draw_\w+|report\.figure)\(|^Image\.open\((?!.*\.save)", re.M)
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{title} – minivlm_cot</title><link rel="icon" href="data:,"><style>
 body{{font:17px/1.6 system-ui,sans-serif;margin:0;color:#1d1d1f;background:#fff}} main{{max-width:46rem;margin:0 auto;padding:1rem 1.2rem 4rem}}
 nav{{background:#f3f1ec;padding:.7rem 1.2rem;font-size:15px}} nav a{{margin-right:1.1rem;white-space:nowrap}} nav a.here{{font-weight:700;color:inherit;text-decoration:none}}
 a{{color:#0059a3}} pre{{background:#f6f6f4;padding:.7rem .9rem;overflow-x:auto;font-size:14px;line-height:1.45;border-radius:6px}}
-.output pre{{background:none;border-left:3px solid #ddd;border-radius:0}} img{{max-width:100%;height:auto}} blockquote{{margin:0 0 1rem;color:#5c5c62;font-size:1.1em}}
+img{{max-width:100%;height:auto}} blockquote{{margin:0 0 1rem;color:#5c5c62;font-size:1.1em}}
 table{{border-collapse:collapse;display:block;overflow-x:auto;font-size:15px}} th,td{{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:left}}
-code{{font-size:.92em}} h1{{line-height:1.2}} {highlight}
+code{{font-size:.92em}} h1{{line-height:1.2}} .anchor-link{{display:none}}
+.jp-InputArea,.jp-OutputArea-child{{margin:.6rem 0}} .jp-OutputArea-output pre{{background:none;border-left:3px solid #ddd;border-radius:0}}
+{code}
 </style></head><body><nav>{nav}</nav><main>{body}</main></body></html>"""
 
 
@@ -68,23 +70,20 @@ def stage(path, folder):
     return folder / path.name
 
 
-def with_pandoc():
+def with_nbconvert():
     "One plain page for each notebook"
-    import pypandoc
+    from nbconvert import HTMLExporter
+    from pygments.formatters import HtmlFormatter
     OUT.mkdir()
     order = re.findall(r"- (\w+)\.ipynb", (ROOT / "_quarto.yml").read_text(encoding="utf-8"))
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     with tempfile.TemporaryDirectory() as folder:
-        bodies = {name: pypandoc.convert_file(str(stage(NBS / f"{name}.ipynb", Path(folder))), "html5", format="ipynb+raw_html",
-                  extra_args=["--ipynb-output=best", f"--extract-media={folder}/media", "--mathml", "--wrap=none"]) for name in order}
-        bodies = {name: body.replace(f"{folder}/media", "media") for name, body in bodies.items()}
-        if (Path(folder) / "media").exists():
-            shutil.copytree(Path(folder) / "media", OUT / "media")
-    if (NBS / "images").exists():
-        shutil.copytree(NBS / "images", OUT / "images")
-    titles = {name: unescape(re.sub(r"<[^>]+>", "", re.search(r"<h1[^>]*>(.*?)</h1>", body, re.S).group(1))).strip() for name, body in bodies.items()}
+        bodies = {name: exporter.from_filename(str(stage(NBS / f"{name}.ipynb", Path(folder))))[0] for name in order}
+    shutil.copytree(NBS / "images", OUT / "images")
+    titles = {name: unescape(re.sub(r"<[^>]+>|¶", "", re.search(r"<h1[^>]*>(.*?)</h1>", body, re.S).group(1))).strip() for name, body in bodies.items()}
     for name, body in bodies.items():
         nav = "".join(f'<a href="{n}.html"{" class=here" if n == name else ""}>{escape(t)}</a> ' for n, t in titles.items())
-        (OUT / f"{name}.html").write_text(PAGE.format(title=escape(titles[name]), nav=nav, body=body, highlight=""), encoding="utf-8")
+        (OUT / f"{name}.html").write_text(PAGE.format(title=escape(titles[name]), nav=nav, body=body, code=HtmlFormatter().get_style_defs(".highlight")), encoding="utf-8")
 
 
 class Links(HTMLParser):
@@ -120,9 +119,9 @@ if __name__ == "__main__":
     if quarto:
         subprocess.run([Path(sys.executable).parent / "nbdev_docs"], cwd=ROOT, check=True)
     else:
-        with_pandoc()
+        with_nbconvert()
     expected = {p.stem for p in NBS.glob("*.ipynb")}
     faults = check_stored() + check_links() + [f"{name}.html was not rendered" for name in sorted(expected) if not (OUT / f"{name}.html").exists()]
     if faults:
         sys.exit("\n".join(faults))
-    print(f"{len(expected)} pages in _docs, by {'Quarto' if quarto else 'pandoc'}; every link leads somewhere, every figure is there")
+    print(f"{len(expected)} pages in _docs, by {'Quarto' if quarto else 'nbconvert'}; every link leads somewhere, every figure is there")
