@@ -63,7 +63,8 @@ def stage(path, folder):
             if {"hide", "default_exp"} & set(words) or not source.strip():
                 continue
             source = "\n".join(line for line in source.splitlines() if not line.startswith("#|"))
-            cell["source"] = "" if words.get("echo:") == "false" or "hide_input" in words else source
+            cell["source"] = source
+            cell["metadata"] = {"tags": ["hide_input"]} if words.get("echo:") == "false" or "hide_input" in words else {}
         cells.append(cell)
     nb["cells"] = cells
     (folder / path.name).write_text(json.dumps(nb), encoding="utf-8")
@@ -76,7 +77,8 @@ def with_nbconvert():
     from pygments.formatters import HtmlFormatter
     OUT.mkdir()
     order = re.findall(r"- (\w+)\.ipynb", (ROOT / "_quarto.yml").read_text(encoding="utf-8"))
-    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True,
+                            config={"TagRemovePreprocessor": {"enabled": True, "remove_input_tags": {"hide_input"}}})
     with tempfile.TemporaryDirectory() as folder:
         bodies = {name: exporter.from_filename(str(stage(NBS / f"{name}.ipynb", Path(folder))))[0] for name in order}
     shutil.copytree(NBS / "images", OUT / "images")
