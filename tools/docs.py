@@ -23,7 +23,7 @@ body{{font:17px/1.6 system-ui,sans-serif;margin:0;color:#1d1d1f;background:#fff}
 nav{{background:#f3f1ec;padding:.7rem 1.2rem;font-size:15px}} nav a{{margin-right:1.1rem;white-space:nowrap}} nav a.here{{font-weight:700;color:inherit;text-decoration:none}}
 a{{color:#0059a3}} pre{{background:#f6f6f4;padding:.7rem .9rem;overflow-x:auto;font-size:14px;line-height:1.45;border-radius:6px}}
 img{{max-width:100%;height:auto}} blockquote{{margin:0 0 1rem;color:#5c5c62;font-size:1.1em}}
-table{{border-collapse:collapse;display:block;overflow-x:auto;font-size:15px}} td{{white-space:nowrap}} th,td{{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:left}}
+table{{border-collapse:collapse;display:block;overflow-x:auto;font-size:15px}} td[style*=right]{{white-space:nowrap}} th,td{{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:left}}
 code{{font-size:.92em}} h1{{line-height:1.2}} .anchor-link{{display:none}}
 .jp-InputArea,.jp-OutputArea-child{{margin:.6rem 0}} .jp-OutputArea-output pre{{background:none;border-left:3px solid #ddd;border-radius:0}}
 {code}
