@@ -12,7 +12,7 @@ from pathlib import Path
 from fastcore.script import call_parse, store_true
 from PIL import Image, PngImagePlugin
 
-from .core import InputError, atomic_path, cli_errors, open_image, package_file, pick_device
+from .core import InputError, atomic_path, cli_errors, open_image, package_file, pick_device, writable_dir
 from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import check_chain, draw_scene, make_example
 from .dataset import gold_answer, load_examples
@@ -125,7 +125,7 @@ def minivlm_eval(
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
     "Examine a model with and without chain of thought"
-    pick_device(device)
+    pick_device(device); writable_dir(out)                     # better to know now than after the exam
     exam = load_examples(source, split, limit, folder, progress=True)
     vlm, processor = load_minivlm(model, device)
     report = evaluate_cot(vlm, processor, exam, batch_size=batch_size, with_choices=with_choices, seed=seed, progress=True)

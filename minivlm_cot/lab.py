@@ -249,7 +249,7 @@ def train_demo(
     progress:bool=True,
 ) -> Trained:
     "Stages 1 to 4"
-    recipe, out = recipe or Recipe(), writable_dir(out)
+    recipe, out, device = recipe or Recipe(), writable_dir(out), pick_device(device)
     _check_run(out, recipe, fresh)
     seconds = load_json(out/"seconds.json") if (out/"seconds.json").exists() else {}
     rows, pictures = _timed(seconds, out, "drawing", lambda: draw_world(recipe.pictures, "train", recipe.seed, progress))
