@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['exact_match', 'wilson_interval', 'mcnemar_exact', 'bootstrap_difference', 'smallest_detectable_difference',
            'make_row', 'summarise_arm', 'summarise_chains', 'majority_answers', 'summarise', 'Report', 'score_rows',
-           'check_exam', 'evaluate_cot', 'blank_image']
+           'check_exam', 'evaluate_cot', 'blank_image', 'aokvqa_scores', 'vqa_score']
 
 # %% ../nbs/06_evaluation.ipynb #8930b5bf
-import math
+import ast, math, re
 from collections import Counter
 from dataclasses import dataclass, field, asdict
 from functools import partial
@@ -368,3 +368,55 @@ def blank_image(
 ):  # PIL image of the same size
     "Make a plain grey picture: what the blind baseline looks at"
     return Image.new("RGB", image.size, (127, 127, 127))
+
+# %% ../nbs/06_evaluation.ipynb #40212a35
+def aokvqa_scores(
+    examples:list,  # rows of A-OKVQA
+    predictions:dict,  # question_id → {"multiple_choice": text, "direct_answer": text}; either may be left out
+    strict:bool=False,  # refuse missing predictions and texts that are no choice, instead of scoring them zero
+) -> dict:  # multiple_choice and direct_answer in 0…1 (None where nothing can be scored), the number of questions behind each, and how many had no prediction
+    "Score predictions as A-OKVQA's official script does ([Schwenk and others 2022](https://arxiv.org/abs/2206.01718))"
+    def said(e, kind):
+        text = (predictions.get(e["question_id"]) or {}).get(kind)
+        if strict and text is None: raise InputError(f"Question {e['question_id']} has no prediction under {kind!r}: predict every question, or score with strict=False.")
+        if strict and kind == "multiple_choice" and text not in _list(e["choices"]): raise InputError(f"The prediction {text!r} for question {e['question_id']} is none of its choices.")
+        return text
+    easy = [e for e in examples if not e.get("difficult_direct_answer")]
+    chosen = [float(said(e, "multiple_choice") == _list(e["choices"])[e["correct_choice_idx"]]) for e in examples]
+    direct = [min(1., _list(e["direct_answers"]).count(said(e, "direct_answer")) / 3) for e in easy]
+    return dict(multiple_choice=_mean(chosen), n_multiple_choice=len(chosen), direct_answer=_mean(direct), n_direct_answer=len(direct),
+        without_prediction=sum(e["question_id"] not in predictions for e in examples))
+
+# %% ../nbs/06_evaluation.ipynb #232a1858
+def _list(value): return ast.literal_eval(value) if isinstance(value, str) else value      # the hub keeps lists as text
+
+# %% ../nbs/06_evaluation.ipynb #1dfbebbe
+@patch
+def save_predictions(
+    self:Report,
+    path,  # of the JSON file
+    arm:str="cot",  # whose answers
+) -> dict:  # what was written: question_id → {"multiple_choice", "direct_answer"}
+    "Write an arm's answers as A-OKVQA's predictions file; where nothing could be parsed, the text is empty"
+    if arm not in ("cot", "direct"): raise InputError(f"Unknown arm {arm!r}: use cot or direct.")
+    predictions = {r["question_id"]: {kind: r[f"{arm}_answer"] or "" for kind in ("multiple_choice", "direct_answer")} for r in self.rows}
+    save_json(predictions, path)
+    return predictions
+
+# %% ../nbs/06_evaluation.ipynb #63e2a3c7
+def vqa_score(
+    said,  # an answer, or None
+    answers:list,  # what people said, ten as a rule
+) -> float:  # in 0…1
+    "Score an answer after normalising it: the mean, over each person left out, of min(1, matches / 3) among the others"
+    if not answers: raise InputError("There are no answers of people to compare with.")
+    same = [_normalise(a) == _normalise(said or "") for a in answers]
+    return sum(min(1., (sum(same) - own) / 3) for own in same) / len(same)
+
+# %% ../nbs/06_evaluation.ipynb #916598aa
+_NUMBERS = {word: str(i) for i, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+
+def _normalise(text):
+    "Lower case, no punctuation, no articles, digits for small numbers"
+    words = re.sub(r"[^\w\s]", " ", re.sub(r"(?<=\w)['’](?=\w)", "", text.lower())).split()
+    return " ".join(_NUMBERS.get(w, w) for w in words if w not in ("a", "an", "the"))
