@@ -7,6 +7,7 @@ __all__ = ['minivlm_draw', 'minivlm_ask', 'minivlm_train', 'minivlm_eval', 'mini
 
 # %% ../nbs/09_cli.ipynb #b10aa909
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from fastcore.script import call_parse, store_true
@@ -75,7 +76,7 @@ def _card_row(cot, direct, known):
     "A row for `reasoning_card`: marked as far as something is known about the picture"
     truth = known.get("answer") if known.get("question") == cot.question else None
     right = {f"{arm}_right": None if truth is None else exact_match(a.answer, truth) for arm, a in (("cot", cot), ("direct", direct))}
-    steps = [dict(text=s.text, ok=s.ok, why=s.why) for s in check_chain(cot.chain, known).steps] if "scene" in known else None
+    steps = [asdict(s) for s in check_chain(cot.chain, known).steps] if "scene" in known else None
     return dict(question=cot.question, truth=truth, chain=cot.chain, steps=steps, cot_answer=cot.answer, direct_answer=direct.answer, **right)
 
 # %% ../nbs/09_cli.ipynb #ce269a16

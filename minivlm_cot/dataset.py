@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ARMS', 'gold_answer', 'get_most_common_answer', 'check_example', 'example_image', 'format_cot_prompt',
            'format_direct_prompt', 'format_prompt', 'format_pair', 'split_chain', 'parse_answer', 'holds_reasoning',
-           'tokenize_pairs', 'show_labels', 'CoTReasoningDataset', 'Collator', 'show_sample', 'coco_picture',
+           'tokenize_pairs', 'show_labels', 'CoTReasoningDataset', 'Collator', 'show_sample', 'as_list', 'coco_picture',
            'create_synthetic_rationale', 'load_examples', 'load_with_fallback', 'real_data']
 
 # %% ../nbs/03_dataset.ipynb #5a372f9f
@@ -237,13 +237,17 @@ def show_sample(
     return fig
 
 # %% ../nbs/03_dataset.ipynb #b4e8410a
-def _as_list(value): return ast.literal_eval(value) if isinstance(value, str) else list(value or [])
+def as_list(
+    value,  # a list, its text, or None
+) -> list:
+    "Read a list that may be held as text, as the hub's A-OKVQA does"
+    return ast.literal_eval(value) if isinstance(value, str) else list(value or [])
 
 def _from_aokvqa(row, picture):
     "A row of A-OKVQA, official or from the hub"
     return dict(image=picture, image_id=row.get("image_id", row["question_id"]), question_id=row["question_id"], question=row["question"],
-        choices=_as_list(row.get("choices")), correct_choice_idx=row.get("correct_choice_idx"), direct_answers=_as_list(row.get("direct_answers")),
-        difficult_direct_answer=bool(row.get("difficult_direct_answer")), rationales=_as_list(row.get("rationales")))
+        choices=as_list(row.get("choices")), correct_choice_idx=row.get("correct_choice_idx"), direct_answers=as_list(row.get("direct_answers")),
+        difficult_direct_answer=bool(row.get("difficult_direct_answer")), rationales=as_list(row.get("rationales")))
 
 def coco_picture(
     folder:Path,  # with pictures, at any depth named by COCO's rules

@@ -8,7 +8,7 @@ __all__ = ['exact_match', 'wilson_interval', 'mcnemar_exact', 'bootstrap_differe
            'check_exam', 'evaluate_cot', 'blank_image', 'aokvqa_scores', 'vqa_score']
 
 # %% ../nbs/06_evaluation.ipynb #8930b5bf
-import ast, math, re
+import math, re
 from collections import Counter
 from dataclasses import dataclass, field, asdict
 from functools import partial
@@ -23,7 +23,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from .core import InputError, load_json, save_json
 from .scenes import FAMILIES, check_chain
-from .dataset import gold_answer, holds_reasoning
+from .dataset import as_list, gold_answer, holds_reasoning
 from .generation import Answer, generate_answers
 
 # %% ../nbs/06_evaluation.ipynb #536854bf
@@ -117,7 +117,7 @@ def make_row(
     row |= dict(chain=cot.chain or "", steps=None, chain_parsed=None, chain_right=None, implied_answer=None)
     if example.get("scene") is not None:                                  # without a scene nobody can check the chain
         check = check_chain(cot.chain or "", example)
-        row |= dict(steps=[dict(text=s.text, ok=bool(s.ok), why=s.why) for s in check.steps],
+        row |= dict(steps=[asdict(s) for s in check.steps],
             chain_parsed=bool(check.parsed and cot.answer is not None),
             chain_right=bool(check.steps) and all(s.ok for s in check.steps), implied_answer=check.implied_answer)
     return row
@@ -199,10 +199,10 @@ _BASELINES = dict(random="chance", majority="majority_right", blind_cot="blind_c
 @dataclass
 class Report:
     "Every question's result, and the comparison of the arms computed from it"
-    rows:list  # one dict per question, see `make_row`
+    rows:list=field(repr=False)  # one dict per question, see `make_row`
     seed:int=0  # of the bootstrap
     extra:dict=field(default_factory=dict)  # further facts for the report's head, such as train_seconds
-    splits:dict=field(default_factory=dict)  # name → `Report` on another split, such as ood_hops
+    splits:dict=field(default_factory=dict, repr=False)  # name → `Report` on another split, such as ood_hops
 
     def by(self, key) -> dict:  # value → summary
         "Summaries by one column, such as family; rows without it are left out"
@@ -379,16 +379,13 @@ def aokvqa_scores(
     def said(e, kind):
         text = (predictions.get(e["question_id"]) or {}).get(kind)
         if strict and text is None: raise InputError(f"Question {e['question_id']} has no prediction under {kind!r}: predict every question, or score with strict=False.")
-        if strict and kind == "multiple_choice" and text not in _list(e["choices"]): raise InputError(f"The prediction {text!r} for question {e['question_id']} is none of its choices.")
+        if strict and kind == "multiple_choice" and text not in as_list(e["choices"]): raise InputError(f"The prediction {text!r} for question {e['question_id']} is none of its choices.")
         return text
     easy = [e for e in examples if not e.get("difficult_direct_answer")]
-    chosen = [float(said(e, "multiple_choice") == _list(e["choices"])[e["correct_choice_idx"]]) for e in examples]
-    direct = [min(1., _list(e["direct_answers"]).count(said(e, "direct_answer")) / 3) for e in easy]
+    chosen = [float(said(e, "multiple_choice") == as_list(e["choices"])[e["correct_choice_idx"]]) for e in examples]
+    direct = [min(1., as_list(e["direct_answers"]).count(said(e, "direct_answer")) / 3) for e in easy]
     return dict(multiple_choice=_mean(chosen), n_multiple_choice=len(chosen), direct_answer=_mean(direct), n_direct_answer=len(direct),
         without_prediction=sum(e["question_id"] not in predictions for e in examples))
-
-# %% ../nbs/06_evaluation.ipynb #232a1858
-def _list(value): return ast.literal_eval(value) if isinstance(value, str) else value      # the hub keeps lists as text
 
 # %% ../nbs/06_evaluation.ipynb #1dfbebbe
 @patch

@@ -18,7 +18,7 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import ViTModel
 
-from .core import InputError, autocast, count_parameters, fingerprint, load_json, package_file, pick_device, save_json, set_seed, writable_dir
+from .core import InputError, autocast, count_parameters, load_json, package_file, pick_device, save_json, set_seed, writable_dir
 from .model import (MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer)
 from .scenes import CELLS, COLOURS, FAMILIES, SHAPES, SIZES, Scene, grounding_tasks, scene_examples, scene_labels
 from .dataset import ARMS, CoTReasoningDataset, format_pair, gold_answer
