@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['VisionProjector', 'MiniVLMConfig', 'join_prefix', 'MiniVLM', 'MiniVLMProcessor', 'train_tokenizer',
-           'small_vision_config', 'small_language_config', 'small_image_processor', 'save_minivlm', 'load_minivlm']
+           'small_vision_config', 'small_language_config', 'small_image_processor', 'vision_fingerprint',
+           'save_minivlm', 'on_hub', 'load_minivlm']
 
 # %% ../nbs/01_model.ipynb #d8430128
+import inspect, re
 from copy import deepcopy
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from transformers.configuration_utils import SubConfigSpec
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from .core import InputError, count_parameters, human, open_image, package_file, pick_device
+from .core import InputError, count_parameters, fingerprint, human, open_image, package_file, pick_device
 
 # %% ../nbs/01_model.ipynb #1416e5bd
 class VisionProjector(nn.Module):
@@ -51,13 +53,15 @@ class MiniVLMConfig(PreTrainedConfig):
     projector_hidden_size: int | None = None  # None: the language model's width
     drop_cls: bool = False  # leave out the encoder's summary vectors, keep the patches
     pool: int = 1  # average pool × pool patches into one image token
+    image_size: int | None = None  # pixels per side of a prepared picture; None: what the encoder was trained on
     vision_id: str | None = None  # the hub's name or the folder that the vision encoder came from
     language_id: str | None = None
+    vision_fingerprint: str | None = None  # of the encoder's weights, where they are left out of the file
     tie_word_embeddings: bool = False  # the language model ties its own
 
     @property
     def patches_per_side(self) -> int:
-        return self.vision_config.image_size // self.vision_config.patch_size
+        return (self.image_size or self.vision_config.image_size) // self.vision_config.patch_size
 
     @property
     def extra_tokens(self) -> int:
@@ -96,6 +100,7 @@ class MiniVLM(PreTrainedModel, GenerationMixin):
         self.vision_encoder = vision_encoder if vision_encoder is not None else AutoModel.from_config(config.vision_config)
         self.language_model = language_model if language_model is not None else AutoModelForCausalLM.from_config(config.text_config)
         self.projector = VisionProjector(config.vision_config.hidden_size, config.text_config.hidden_size, config.projector_hidden_size)
+        if config.vision_fingerprint: self._keys_to_ignore_on_load_missing = [r"vision_encoder\."]   # `from_pretrained` fetches them by name
         self.set_train_parts()
         self.post_init()
 
@@ -120,20 +125,9 @@ class MiniVLM(PreTrainedModel, GenerationMixin):
         if self.vision_is_frozen: self.vision_encoder.eval()
         return self
 
-    @classmethod
-    def from_pretrained(cls, *args, **kwargs):
-        "Load saved weights; the vision encoder is frozen again"
-        loaded = super().from_pretrained(*args, **kwargs)
-        (loaded[0] if isinstance(loaded, tuple) else loaded).set_train_parts()
-        return loaded
-
     def get_input_embeddings(self): return self.language_model.get_input_embeddings()
     def set_input_embeddings(self, value): self.language_model.set_input_embeddings(value)
     def get_output_embeddings(self): return self.language_model.get_output_embeddings()
-
-# %% ../nbs/01_model.ipynb #a63a60b3
-@torch.no_grad()
-def _frozen_features(encoder, pixel_values): return encoder(pixel_values=pixel_values).last_hidden_state
 
 # %% ../nbs/01_model.ipynb #64322ab6
 from fastcore.basics import patch
@@ -144,10 +138,11 @@ def encode_image(self:MiniVLM,
     pixel_values:torch.Tensor,  # [B, 3, H, W], from the processor
 ) -> torch.Tensor:  # [B, T, vision width]
     "See: the vision encoder's patch vectors, before the projector"
-    pixel_values = pixel_values.to(next(self.vision_encoder.parameters()).dtype)
-    if self.vision_is_frozen: x = _frozen_features(self.vision_encoder, pixel_values)
-    else: x = self.vision_encoder(pixel_values=pixel_values).last_hidden_state
-    c, n = self.config, self.config.patches_per_side
+    c, n, encoder = self.config, self.config.patches_per_side, self.vision_encoder
+    pixel_values = pixel_values.to(next(encoder.parameters()).dtype)
+    resized = pixel_values.shape[-1] != c.vision_config.image_size and "interpolate_pos_encoding" in inspect.signature(encoder.forward).parameters
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not self.vision_is_frozen):
+        x = encoder(pixel_values=pixel_values, **(dict(interpolate_pos_encoding=True) if resized else {})).last_hidden_state
     if c.drop_cls or c.pool > 1: x = x[:, c.extra_tokens:]
     if c.pool > 1:
         grid = x.unflatten(1, (n, n)).permute(0, 3, 1, 2)                        # [B, C, n, n]
@@ -278,6 +273,13 @@ def _load_part(part, auto, what, vision=False, **kwargs):
     except (OSError, ValueError) as e:
         raise InputError(f"Cannot load the {what} from {str(part)!r} ({str(e).splitlines()[0]}). Give a folder, or a name that the hub knows.") from None
 
+def _prepared_size(vision_id):
+    "The side of the pictures that the encoder's image processor makes; DINOv2, for one, is shown smaller ones than its configuration says"
+    try: processor = AutoImageProcessor.from_pretrained(vision_id, use_fast=False)
+    except (OSError, ValueError): return None                                    # a folder with weights alone
+    size = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
+    return size["height"] if size and size.get("height") == size.get("width") else None
+
 @patch(cls_method=True)
 def from_components(cls:MiniVLM,
     vision,  # vision encoder: hub name, folder, configuration or module
@@ -285,6 +287,7 @@ def from_components(cls:MiniVLM,
     pool:int=1,  # average pool × pool patches into one image token
     drop_cls:bool=False,  # leave out the encoder's summary vectors
     projector_hidden_size:int|None=None,  # None: the language model's width
+    image_size:int|None=None,  # pixels per side of a prepared picture; None: what the encoder's image processor makes
     dtype=torch.float32,  # of the weights; keep fp32 for training and let `autocast` do the rest
     attn_implementation:str|None=None,  # None: transformers' choice
     device=None,  # None: the best there is
@@ -295,8 +298,8 @@ def from_components(cls:MiniVLM,
     vision, vision_id = _load_part(vision, AutoModel, "vision encoder", vision=True, **kwargs)
     language, language_id = _load_part(language, AutoModelForCausalLM, "language model", **kwargs)
     parts = dict(vision_config=deepcopy(vision.config), text_config=deepcopy(language.config))    # a shared config would lose its attention setting
-    config = MiniVLMConfig(**parts, projector_hidden_size=projector_hidden_size,
-        drop_cls=drop_cls, pool=pool, vision_id=vision_id, language_id=language_id)
+    config = MiniVLMConfig(**parts, projector_hidden_size=projector_hidden_size, drop_cls=drop_cls, pool=pool,
+        image_size=image_size or vision_id and _prepared_size(vision_id), vision_id=vision_id, language_id=language_id)
     if pool < 1 or config.patches_per_side % pool:
         raise InputError(f"pool={pool} does not divide the {config.patches_per_side} patches of a side.")
     model = cls(config, vision, language).to(pick_device(device))
@@ -337,6 +340,46 @@ def small_image_processor(image_size:int=80) -> ViTImageProcessorPil:
     return ViTImageProcessorPil(size=dict(height=image_size, width=image_size), image_mean=[.5] * 3, image_std=[.5] * 3)
 
 # %% ../nbs/01_model.ipynb #756bb5bf
+def vision_fingerprint(
+    encoder:nn.Module,
+) -> str:  # the same whether the weights are held in fp32 or bf16
+    "Tell one encoder's weights from another's"
+    return fingerprint(*(w.detach().bfloat16() for w in encoder.parameters()))
+
+@patch
+def save_pretrained(self:MiniVLM,
+    folder,  # made if it is not there
+    vision:bool=True,  # False: leave the frozen encoder's weights out; they are found again by its name
+    **kwargs,  # for transformers
+) -> None:
+    "Write weights and configuration"
+    self.config.vision_fingerprint = None
+    if not vision:
+        if not self.config.vision_id: raise InputError("This vision encoder came without a name, so it cannot be found again: save it with vision=True.")
+        if not self.vision_is_frozen: raise InputError("This vision encoder is being trained, so its name stands for other weights: save it with vision=True.")
+        self.config.vision_fingerprint = vision_fingerprint(self.vision_encoder)
+        kwargs["state_dict"] = {name: w for name, w in (kwargs.get("state_dict") or self.state_dict()).items() if not name.startswith("vision_encoder.")}
+    PreTrainedModel.save_pretrained(self, folder, **kwargs)
+
+@patch(cls_method=True)
+def from_pretrained(cls:MiniVLM,
+    name,  # folder, or a name on the hub
+    *args, output_loading_info:bool=False,
+    **kwargs,  # of transformers, such as dtype, attn_implementation, device_map
+) -> MiniVLM:  # the vision encoder is frozen
+    "Load what `save_pretrained` wrote"
+    model, info = super(MiniVLM, cls).from_pretrained(name, *args, output_loading_info=True, **kwargs)
+    if info["missing_keys"]:
+        raise InputError(f"{name} lacks {len(info['missing_keys'])} of the model's weights, such as {sorted(info['missing_keys'])[0]}: it was not saved whole.")
+    if wanted := model.config.vision_fingerprint:
+        chosen = {k: kwargs[k] for k in ("attn_implementation",) if k in kwargs}
+        model.vision_encoder = _load_part(model.config.vision_id, AutoModel, "vision encoder", vision=True, dtype=model.dtype, **chosen)[0].to(model.device)
+        if model.dtype != torch.float16 and vision_fingerprint(model.vision_encoder) != wanted:
+            raise InputError(f"The vision encoder {model.config.vision_id} is not the one that {name} was trained with: its weights differ.")
+    model.set_train_parts().eval()
+    return (model, info) if output_loading_info else model
+
+# %% ../nbs/01_model.ipynb #39552739
 AutoConfig.register("minivlm", MiniVLMConfig)
 AutoModel.register(MiniVLMConfig, MiniVLM)
 AutoProcessor.register(MiniVLMConfig, MiniVLMProcessor)
@@ -345,21 +388,29 @@ def save_minivlm(
     model:MiniVLM,
     processor:MiniVLMProcessor,
     folder,  # made if it is not there
+    vision:bool=True,  # False: leave the frozen encoder's weights out
 ) -> Path:
     "Save model and processor into one folder"
     folder = Path(folder)
-    model.save_pretrained(folder); processor.save_pretrained(folder)
+    model.save_pretrained(folder, vision=vision); processor.save_pretrained(folder)
     return folder
 
+def on_hub(
+    name,  # what stands for a model: a folder or a name
+) -> bool:
+    "Does this look like a name on the hub, such as “google/vit-base-patch16-224”, and not like a path on this machine?"
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+", str(name))) and not Path(name).parent.exists()
+
 def load_minivlm(
-    folder=None,  # folder of a saved model; None: the ready model of the package
+    folder=None,  # folder of a saved model, or its name on the hub; None: the ready model of the package
     device=None,  # None: the best there is
     **kwargs,  # for `from_pretrained`, such as dtype
 ) -> tuple:  # (model, processor), in evaluation mode
     "Load a model and its processor"
-    folder = package_file("ready") if folder is None else Path(folder)
-    if not folder.is_dir(): raise InputError(f"There is no model folder {folder}: train one with minivlm_train, or leave the folder out to use the ready model.")
-    if not (folder/"config.json").exists(): raise InputError(f"{folder} holds no model: config.json is missing.")
+    folder = package_file("ready") if folder is None else folder
+    local = Path(folder).is_dir()
+    if not local and not on_hub(folder): raise InputError(f"There is no model folder {folder}: train one with minivlm_train, or leave the folder out to use the ready model.")
+    if local and not (Path(folder)/"config.json").exists(): raise InputError(f"{folder} holds no model: config.json is missing.")
     try:
         config = AutoConfig.from_pretrained(folder)
         if config.model_type != "minivlm": raise InputError(f"{folder} holds a model of type {config.model_type}, not a MiniVLM.")
