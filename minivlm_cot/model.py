@@ -94,13 +94,14 @@ class MiniVLM(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     _supports_sdpa = _supports_flash_attn = _supports_attention_backend = True
     supports_gradient_checkpointing = True
+    _keys_to_ignore_on_load_missing = [r"vision_encoder\.(.*\.)?(pooler|head)\."]                # made from the patches for other tasks; nothing here reads it
 
     def __init__(self, config, vision_encoder=None, language_model=None):
         super().__init__(config)
         self.vision_encoder = vision_encoder if vision_encoder is not None else AutoModel.from_config(config.vision_config)
         self.language_model = language_model if language_model is not None else AutoModelForCausalLM.from_config(config.text_config)
         self.projector = VisionProjector(config.vision_config.hidden_size, config.text_config.hidden_size, config.projector_hidden_size)
-        if config.vision_fingerprint: self._keys_to_ignore_on_load_missing = [r"vision_encoder\."]   # `from_pretrained` fetches them by name
+        if config.vision_fingerprint: self._keys_to_ignore_on_load_missing = [r"vision_encoder\."]    # `from_pretrained` fetches them by name
         self.set_train_parts()
         self.post_init()
 
@@ -344,7 +345,8 @@ def vision_fingerprint(
     encoder:nn.Module,
 ) -> str:  # the same whether the weights are held in fp32 or bf16
     "Tell one encoder's weights from another's"
-    return fingerprint(*(w.detach().bfloat16() for w in encoder.parameters()))
+    read = (w for name, w in encoder.named_parameters() if not re.search(r"(^|\.)(pooler|head)\.", name))    # random in a file made for classification
+    return fingerprint(*(w.detach().bfloat16() for w in read))
 
 @patch
 def save_pretrained(self:MiniVLM,
