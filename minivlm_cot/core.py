@@ -11,6 +11,7 @@ __all__ = ['InputError', 'cli_errors', 'set_seed', 'pick_device', 'has_fast_bf16
 import hashlib, json, os, random, sys
 from contextlib import contextmanager, nullcontext
 from functools import wraps
+from io import BytesIO
 from importlib.resources import files
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -135,12 +136,12 @@ def read_jsonl(
 
 # %% ../nbs/00_core.ipynb #90ab96ef
 def open_image(
-    image,  # a path, or a PIL image
+    image,  # a path, the bytes of a file, or a PIL image
 ) -> Image.Image:  # mode RGB, upright
     "Open any picture as RGB: turned upright, 16 bits scaled to 8, transparency laid on white"
-    name = "The image" if isinstance(image, Image.Image) else str(image)
+    name = "The image" if isinstance(image, (Image.Image, bytes)) else str(image)
     try:
-        if not isinstance(image, Image.Image): image = Image.open(image)
+        if not isinstance(image, Image.Image): image = Image.open(BytesIO(image) if isinstance(image, bytes) else image)
         image = ImageOps.exif_transpose(image)                          # reads all pixels: a broken file fails here, not later
     except FileNotFoundError: raise InputError(f"There is no file {name}.") from None
     except UnidentifiedImageError: raise InputError(f"{name} is not an image that can be read: use JPEG, PNG or WebP.") from None
