@@ -14,9 +14,11 @@ from fastcore.script import call_parse, store_true
 from PIL import Image, PngImagePlugin
 
 from .core import InputError, atomic_path, cli_errors, open_image, package_file, pick_device, writable_dir
+from .chat_models import load_any
 from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import check_chain, draw_scene, make_example
-from .dataset import gold_answer, load_examples
+from .dataset import ARMS, CoTReasoningDataset, gold_answer
+from .sources import load_examples
 from .training import TrainConfig, train_cot_vlm
 from .generation import generate_cot_answer, generate_direct_answer
 from .evaluation import evaluate_cot, exact_match
@@ -53,7 +55,7 @@ def minivlm_ask(
     image:str,  # picture file
     question:str,  # what to ask
     direct:store_true=False,  # answer at once instead of thinking step by step
-    model:str=None,  # folder of a saved model; left out: the model that comes with the package
+    model:str=None,  # folder or hub name of a MiniVLM or of a chat model such as Qwen2-VL; left out: the model that comes with the package
     card:str=None,  # also write this HTML page: the picture, both answers, each step marked
     temperature:float=0.,  # 0: the most probable words; 0.7 is usual to sample
     seed:int=0,  # of sampling
@@ -62,7 +64,7 @@ def minivlm_ask(
     "Ask a model about a picture"
     if not question.strip(): raise InputError("The question is empty: ask something.")
     picture = open_image(image)
-    vlm, processor = load_minivlm(model, device)
+    vlm, processor = load_any(model, device)
     ask = lambda f: f(vlm, processor, picture, question, temperature=temperature, seed=seed)
     print(said := ask(generate_direct_answer if direct else generate_cot_answer))
     if card:
@@ -84,14 +86,22 @@ def _card_row(cot, direct, known):
 @cli_errors
 def minivlm_train(
     out:str="runs/train",  # folder for checkpoints, metrics and the model
-    source:str="scenes",  # scenes, aokvqa or vqav2
+    source:str="scenes",  # scenes, aokvqa, vqav2, okvqa, scienceqa, clevr, nlvr, viquae, flickr8k or coco_captions
     folder:str=None,  # local copy of the source; left out: the hub
+    images:str=None,  # folder of the pictures, where it is another one
+    split:str="train",  # split to train on, not for scenes
     limit:int=None,  # at most so many rows
+    base:str=None,  # folder or hub name of a MiniVLM to go on from, instead of vision and language; not for scenes
     vision:str="google/vit-base-patch16-224",  # vision encoder, not for scenes
     language:str="HuggingFaceTB/SmolLM-135M",  # language model, not for scenes
     pool:int=1,  # pool × pool patches become one image token, not for scenes
     epochs:int=None,  # left out: 2 for scenes, 3 for the others
     batch_size:int=None,  # left out: 32 for scenes, 8 for the others
+    gradient_accumulation:int=1,  # batches per step, not for scenes
+    lr_language:float=1e-4,  # learning rate of the language model, not for scenes
+    lr_projector:float=1e-3,  # of the projector, not for scenes
+    max_length:int=256,  # tokens per text, the picture not counted, not for scenes
+    with_choices:store_true=False,  # show the choices in the prompt, in both arms; not for scenes
     short:store_true=False,  # scenes only: a minute instead of ten; nothing worth a look is learned
     fresh:store_true=False,  # start over although there is a checkpoint
     seed:int=0,
@@ -103,10 +113,14 @@ def minivlm_train(
         recipe.seed, recipe.cot_epochs, recipe.batch_size = seed, epochs or recipe.cot_epochs, batch_size or recipe.batch_size
         train_demo(out, recipe, device, fresh)
     else:
-        rows = load_examples(source, "train", limit, folder, progress=True)
-        model = MiniVLM.from_components(vision, language, pool=pool, drop_cls=pool > 1, device=device)
-        processor = MiniVLMProcessor.from_components(vision, language)
-        train_cot_vlm(model, processor, rows, TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, seed=seed, fresh=fresh))
+        rows = load_examples(source, split, limit, folder, images, progress=True)
+        if base: model, processor = load_minivlm(base, device)
+        else: model, processor = MiniVLM.from_components(vision, language, pool=pool, drop_cls=pool > 1, device=device), MiniVLMProcessor.from_components(vision, language)
+        arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
+        print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
+        data = CoTReasoningDataset(rows, processor, arms, with_choices, max_length, seed)
+        train_cot_vlm(model, processor, data, TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,
+            lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh))
         save_minivlm(model, processor, f"{out}/model")
     print(f"model: {out}/model")
 
@@ -114,10 +128,11 @@ def minivlm_train(
 @call_parse
 @cli_errors
 def minivlm_eval(
-    model:str=None,  # folder of a saved model; left out: the model that comes with the package
-    source:str="scenes",  # scenes, aokvqa or vqav2
+    model:str=None,  # folder or hub name of a MiniVLM or of a chat model such as Qwen2-VL; left out: the model that comes with the package
+    source:str="scenes",  # scenes, or any source that minivlm_train knows
     split:str="test",  # split of the source
     folder:str=None,  # local copy of the source; left out: the hub
+    images:str=None,  # folder of the pictures, where it is another one
     limit:int=650,  # questions; for scenes take a multiple of 13, so that each family has equally many
     out:str="runs/eval",  # folder for report.json and index.html
     with_choices:store_true=False,  # show the choices in the prompt, in both arms
@@ -127,8 +142,8 @@ def minivlm_eval(
 ):
     "Examine a model with and without chain of thought"
     pick_device(device); writable_dir(out)                     # better to know now than after the exam
-    exam = load_examples(source, split, limit, folder, progress=True)
-    vlm, processor = load_minivlm(model, device)
+    exam = load_examples(source, split, limit, folder, images, progress=True)
+    vlm, processor = load_any(model, device)
     report = evaluate_cot(vlm, processor, exam, batch_size=batch_size, with_choices=with_choices, seed=seed, progress=True)
     _write(report, exam, out)
 

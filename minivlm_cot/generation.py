@@ -10,11 +10,12 @@ __all__ = ['write', 'choose', 'Answer', 'generate_answers', 'read_prompts', 'gen
 from dataclasses import dataclass
 
 import torch
+from fastcore.basics import patch
 from tqdm.auto import tqdm
 from transformers import DynamicCache
 
 from .core import InputError
-from .model import join_prefix
+from .model import MiniVLM, join_prefix
 from .dataset import ARMS, format_cot_prompt, format_prompt, parse_answer, split_chain
 
 # %% ../nbs/05_generation.ipynb #7747dd0b
@@ -104,8 +105,8 @@ def generate_answers(
     order, out = sorted(range(len(prompts)), key=lengths.__getitem__), [None] * len(prompts)
     with tqdm(total=len(prompts), desc=f"asking ({arm})", disable=not progress) as bar:
         for batch in (order[k:k + batch_size] for k in range(0, len(order), batch_size)):
-            embeds, mask = read_prompts(model, processor, [given[i] for i in batch], [prompts[i] for i in batch], image_features is not None)
-            for i, ids in zip(batch, write(model, embeds, mask, limit, tok.eos_token_id, temperature, generator)):
+            rows = model.write_on(processor, [given[i] for i in batch], [prompts[i] for i in batch], limit, temperature, generator, are_features=image_features is not None)
+            for i, ids in zip(batch, rows):
                 out[i] = _answer(tok, prompts[i], questions[i], arm, ids)
             bar.update(len(batch))
     return out
@@ -125,6 +126,21 @@ def read_prompts(
     if are_features: image_tokens = model.embed_image(image_features=torch.stack([torch.as_tensor(p) for p in pictures]).to(model.device))
     else: image_tokens = model.embed_image(processor.pixels(list(pictures)).to(model.device))
     return join_prefix(image_tokens, model.get_input_embeddings()(ids["input_ids"]), ids["attention_mask"])[:2]
+
+@patch
+def write_on(self:MiniVLM,
+    processor,
+    pictures:list,  # images, or features [T, C]
+    prompts:list,  # texts
+    max_new_tokens:int,
+    temperature:float=0.,  # 0: greedy
+    generator:torch.Generator|None=None,  # for sampling
+    copies:int=1,  # continuations of each prompt
+    are_features:bool=False,  # what the pictures are
+) -> list:  # len(prompts)·copies lists of new token ids
+    "Continue a batch of prompts about pictures"
+    embeds, mask = read_prompts(self, processor, pictures, prompts, are_features)
+    return write(self, embeds, mask, max_new_tokens, processor.tokenizer.eos_token_id, temperature, generator, copies)
 
 # %% ../nbs/05_generation.ipynb #8689ad05
 def generate_cot_answer(
@@ -168,12 +184,35 @@ def sample_chains(
     if k < 1: raise InputError(f"k is {k}: draw at least one chain.")
     prompt = format_cot_prompt(question, choices)
     generator = None if seed is None else torch.Generator(model.device).manual_seed(seed)
-    embeds, mask = read_prompts(model, processor, [image], [prompt])
-    rows = write(model, embeds, mask, max_new_tokens, processor.tokenizer.eos_token_id, temperature, generator, copies=k)
+    rows = model.write_on(processor, [image], [prompt], max_new_tokens, temperature, generator, copies=k)
     return [_answer(processor.tokenizer, prompt, question, "cot", ids) for ids in rows]
 
 # %% ../nbs/05_generation.ipynb #21b49abd
+@patch
 @torch.no_grad()
+def log_probs(self:MiniVLM,
+    processor,
+    picture,  # an image
+    prompt:str,
+    continuations:list,  # texts that might follow the prompt
+) -> list:  # of floats, in nats; the end mark counts
+    "How probable is each continuation? The prompt is read once for all of them"
+    tok, lm = processor.tokenizer, self.language_model
+    embeds, mask = read_prompts(self, processor, [picture], [prompt])
+    cache = DynamicCache(config=lm.config)
+    first = lm.base_model(inputs_embeds=embeds, attention_mask=mask, past_key_values=cache, use_cache=True).last_hidden_state[:, -1:]
+    cache.batch_repeat_interleave(len(continuations))
+    ids = [tok(c, add_special_tokens=False)["input_ids"] + [tok.eos_token_id] for c in continuations]
+    longest = max(map(len, ids))
+    x = torch.tensor([i + [tok.pad_token_id] * (longest - len(i)) for i in ids], device=self.device)
+    seen = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids], device=self.device)
+    later = lm.base_model(input_ids=x[:, :-1], attention_mask=torch.cat([mask.expand(len(ids), -1), seen[:, :-1]], 1),
+        position_ids=mask.sum() + torch.arange(longest - 1, device=self.device)[None].expand(len(ids), -1),
+        past_key_values=cache, use_cache=True).last_hidden_state
+    hidden = torch.cat([first.expand(len(ids), -1, -1), later], 1)                   # [continuations, longest, D]
+    log_p = lm.get_output_embeddings()(hidden).float().log_softmax(-1).gather(-1, x[..., None])[..., 0]
+    return (log_p * seen).sum(-1).tolist()
+
 def rank_choices(
     model, processor,
     images:list,
@@ -183,21 +222,5 @@ def rank_choices(
 ) -> list:  # for each question, the log-probability of each of its choices, in nats
     "Find out how probable the model holds each choice"
     if not len(images) == len(questions) == len(choices): raise InputError("Give one picture and one list of choices for each question.")
-    tok, lm, out = processor.tokenizer, model.language_model, []
-    for n, (image, question, options) in enumerate(zip(images, questions, choices)):
-        prompt = format_prompt(question, "cot") + f"{chains[n]}\nAnswer:" if chains else format_prompt(question, "direct")
-        embeds, mask = read_prompts(model, processor, [image], [prompt])
-        cache = DynamicCache(config=lm.config)
-        first = lm.base_model(inputs_embeds=embeds, attention_mask=mask, past_key_values=cache, use_cache=True).last_hidden_state[:, -1:]
-        cache.batch_repeat_interleave(len(options))
-        ids = [tok(f" {o}", add_special_tokens=False)["input_ids"] + [tok.eos_token_id] for o in options]
-        longest = max(map(len, ids))
-        x = torch.tensor([i + [tok.pad_token_id] * (longest - len(i)) for i in ids], device=model.device)
-        seen = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids], device=model.device)
-        later = lm.base_model(input_ids=x[:, :-1], attention_mask=torch.cat([mask.expand(len(ids), -1), seen[:, :-1]], 1),
-            position_ids=mask.sum() + torch.arange(longest - 1, device=model.device)[None].expand(len(ids), -1),
-            past_key_values=cache, use_cache=True).last_hidden_state
-        hidden = torch.cat([first.expand(len(ids), -1, -1), later], 1)                   # [choices, longest, D]
-        log_p = lm.get_output_embeddings()(hidden).float().log_softmax(-1).gather(-1, x[..., None])[..., 0]
-        out.append((log_p * seen).sum(-1).tolist())
-    return out
+    prompts = [format_prompt(q, "cot") + f"{chains[n]}\nAnswer:" if chains else format_prompt(q, "direct") for n, q in enumerate(questions)]
+    return [model.log_probs(processor, image, prompt, [f" {o}" for o in options]) for image, prompt, options in zip(images, prompts, choices)]

@@ -239,7 +239,7 @@ class MiniVLMProcessor(ProcessorMixin):
         language:str,  # of the language model
     ) -> "MiniVLMProcessor":
         "The image processor of the one and the tokenizer of the other"
-        try: return cls(AutoImageProcessor.from_pretrained(vision, use_fast=False), AutoTokenizer.from_pretrained(language))
+        try: return cls(AutoImageProcessor.from_pretrained(vision, backend="pil"), AutoTokenizer.from_pretrained(language))
         except (OSError, ValueError) as e:
             raise InputError(f"Cannot load the image processor of {str(vision)!r} or the tokenizer of {str(language)!r} ({str(e).splitlines()[0]}).") from None
 
@@ -276,7 +276,7 @@ def _load_part(part, auto, what, vision=False, **kwargs):
 
 def _prepared_size(vision_id):
     "The side of the pictures that the encoder's image processor makes; DINOv2, for one, is shown smaller ones than its configuration says"
-    try: processor = AutoImageProcessor.from_pretrained(vision_id, use_fast=False)
+    try: processor = AutoImageProcessor.from_pretrained(vision_id, backend="pil")
     except (OSError, ValueError): return None                                    # a folder with weights alone
     size = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
     return size["height"] if size and size.get("height") == size.get("width") else None

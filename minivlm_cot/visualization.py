@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .core import InputError, atomic_path, open_image, read_jsonl
+from .dataset import example_image
 from .scenes import COLOURS, GRID, draw_scene
 
 # %% ../nbs/07_visualization.ipynb #a1467927
@@ -71,7 +72,7 @@ def picture_of(
     size:int=320,  # pixels
 ) -> Image.Image:
     "Give an example's picture as a reader wants it: a scene large and with cell names, a photograph as it is"
-    return draw_grid(example["scene"], size) if example.get("scene") else open_image(example["image"])
+    return draw_grid(example["scene"], size) if example.get("scene") else example_image(example)
 
 # %% ../nbs/07_visualization.ipynb #89a0ffd6
 def plot_losses(
