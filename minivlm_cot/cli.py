@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from accelerate import PartialState
 from fastcore.script import call_parse, store_true
 from PIL import Image, PngImagePlugin
 
@@ -19,7 +20,7 @@ from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import check_chain, draw_scene, make_example
 from .dataset import ARMS, CoTReasoningDataset, gold_answer
 from .sources import load_examples
-from .training import TrainConfig, train_cot_vlm
+from .training import TrainConfig, add_lora, train_cot_vlm
 from .generation import generate_cot_answer, generate_direct_answer
 from .evaluation import evaluate_cot, exact_match
 from .visualization import cards_page, choose_cards, plot_accuracy, reasoning_card, report_page
@@ -100,6 +101,7 @@ def minivlm_train(
     gradient_accumulation:int=1,  # batches per step, not for scenes
     lr_language:float=1e-4,  # learning rate of the language model, not for scenes
     lr_projector:float=1e-3,  # of the projector, not for scenes
+    lora:int=0,  # rank of LoRA corrections instead of all of the language model, such as 16; not for scenes; needs peft
     max_length:int=256,  # tokens per text, the picture not counted, not for scenes
     with_choices:store_true=False,  # show the choices in the prompt, in both arms; not for scenes
     short:store_true=False,  # scenes only: a minute instead of ten; nothing worth a look is learned
@@ -116,13 +118,20 @@ def minivlm_train(
         rows = load_examples(source, split, limit, folder, images, progress=True)
         if base: model, processor = load_minivlm(base, device)
         else: model, processor = MiniVLM.from_components(vision, language, pool=pool, drop_cls=pool > 1, device=device), MiniVLMProcessor.from_components(vision, language)
-        arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
-        print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
-        data = CoTReasoningDataset(rows, processor, arms, with_choices, max_length, seed)
-        train_cot_vlm(model, processor, data, TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,
-            lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh))
-        save_minivlm(model, processor, f"{out}/model")
+        config = TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,
+            lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh)
+        _train_on(rows, model, processor, config, with_choices, max_length, lora)
     print(f"model: {out}/model")
+
+# %% ../nbs/09_cli.ipynb #63f64b17
+def _train_on(rows, model, processor, config, with_choices, max_length, lora):
+    "Choose the arms that the rows can teach, train, save"
+    arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
+    print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
+    if lora: model = add_lora(model, lora)
+    train_cot_vlm(model, processor, CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed), config)
+    if lora: model = model.merge_and_unload()
+    if PartialState().is_main_process: save_minivlm(model, processor, f"{config.out}/model")        # under accelerate launch, one process writes
 
 # %% ../nbs/09_cli.ipynb #9208c626
 @call_parse

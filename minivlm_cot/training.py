@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['length_batches', 'cache_features', 'prepare_pixels', 'Muon', 'orthogonalise', 'TrainConfig', 'lr_at',
-           'make_optimizers', 'finish_step_first', 'save_checkpoint', 'load_checkpoint', 'History', 'train_cot_vlm']
+           'make_optimizers', 'finish_step_first', 'save_checkpoint', 'load_checkpoint', 'run_identity', 'History',
+           'train_cot_vlm', 'add_lora']
 
 # %% ../nbs/04_training.ipynb #be6be1b0
-import json, math, random, shutil, signal, time
+import json, math, random, signal, time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from fastcore.basics import patch
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -170,7 +170,7 @@ def make_optimizers(
     embeddings = {id(e.weight) for e in (model.get_input_embeddings(), model.get_output_embeddings()) if e is not None}
     for name, p in model.named_parameters():
         if not p.requires_grad: continue
-        part = "projector" if name.startswith("projector") else "language"
+        part = "projector" if "projector." in name else "language"
         kind = "muon" if config.optimizer == "muon" and p.ndim == 2 and id(p) not in embeddings else "adamw"
         groups.setdefault(kind, {}).setdefault(part, []).append(p)
     if not groups: raise InputError("Nothing is to be trained: every parameter of the model is frozen.")
@@ -217,6 +217,15 @@ def load_checkpoint(path, model, optimizers, identity:str) -> int:  # steps done
     if state["rng"]["cuda"]: torch.cuda.set_rng_state_all(state["rng"]["cuda"])
     return state["step"]
 
+# %% ../nbs/04_training.ipynb #a9baadad
+def run_identity(
+    config:TrainConfig,
+    n_items:int,  # in the data
+    processes:int=1,  # that train together
+) -> str:
+    "What a checkpoint must agree with for a run to go on from it"
+    return fingerprint(config.identity, n_items, processes)
+
 # %% ../nbs/04_training.ipynb #3bc24310
 @dataclass
 class History:
@@ -255,7 +264,7 @@ def train_cot_vlm(
     if accelerator.num_processes > 1: model.to(accelerator.device)
     optimizers = make_optimizers(model, config)
     steps = [(e, s) for e in range(config.epochs) for s in range(_steps_per_epoch(len(data), config, accelerator))]
-    identity = fingerprint(config.identity, len(data), accelerator.num_processes)
+    identity = run_identity(config, len(data), accelerator.num_processes)
     done = load_checkpoint(checkpoint, model, optimizers, identity) if checkpoint.exists() else 0
     history = _history_until(metrics, done)
     wrapped = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
@@ -325,3 +334,17 @@ def _history_until(metrics, step):
     rows = [r for r in read_jsonl(metrics) if r.get("step", 0) <= step and "finished" not in r]
     with atomic_path(metrics) as temporary: temporary.write_text("".join(json.dumps(r) + "\n" for r in rows))
     return History([r for r in rows if "loss" in r], [r for r in rows if "loss" not in r])
+
+# %% ../nbs/04_training.ipynb #6a9cda58
+def add_lora(
+    model,  # a MiniVLM
+    rank:int=16,  # of the corrections; 8 to 64 is usual
+    alpha:int|None=None,  # the correction is scaled by alpha / rank; None: twice the rank
+    dropout:float=.05,  # on the corrections' input
+):  # a peft model: train, ask and save it like the MiniVLM; `merge_and_unload()` gives a MiniVLM back
+    "Freeze the language model and give each of its matrices a correction of low rank that learns; the projector learns whole"
+    try: from peft import LoraConfig, get_peft_model
+    except ImportError: raise InputError('LoRA needs the package peft: pip install "minivlm_cot[lora]".') from None
+    head, kinds = model.get_output_embeddings(), ("Linear", "Conv1D")                            # GPT-2's layers are called Conv1D
+    targets = [f"language_model.{n}" for n, m in model.language_model.named_modules() if type(m).__name__ in kinds and m is not head]
+    return get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, lora_dropout=dropout, target_modules=targets, modules_to_save=["projector"]))
