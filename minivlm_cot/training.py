@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['length_batches', 'cache_features', 'prepare_pixels', 'Muon', 'orthogonalise', 'TrainConfig', 'lr_at',
            'make_optimizers', 'finish_step_first', 'save_checkpoint', 'load_checkpoint', 'run_identity', 'History',
-           'train_cot_vlm', 'add_lora']
+           'train_cot_vlm', 'steps_per_epoch', 'add_lora']
 
 # %% ../nbs/04_training.ipynb #be6be1b0
 import json, math, random, signal, time
@@ -263,7 +263,7 @@ def train_cot_vlm(
     if config.fresh: [p.unlink(missing_ok=True) for p in (checkpoint, metrics)]
     if accelerator.num_processes > 1: model.to(accelerator.device)
     optimizers = make_optimizers(model, config)
-    steps = [(e, s) for e in range(config.epochs) for s in range(_steps_per_epoch(len(data), config, accelerator))]
+    steps = [(e, s) for e in range(config.epochs) for s in range(steps_per_epoch(len(data), config, accelerator.num_processes))]
     identity = run_identity(config, len(data), accelerator.num_processes)
     done = load_checkpoint(checkpoint, model, optimizers, identity) if checkpoint.exists() else 0
     history = _history_until(metrics, done)
@@ -291,9 +291,13 @@ def train_cot_vlm(
     return history
 
 # %% ../nbs/04_training.ipynb #2aead68f
-def _steps_per_epoch(n, config, accelerator):
-    "Each step takes gradient_accumulation batches of each process"
-    return math.ceil(math.ceil(n / config.batch_size) / (config.gradient_accumulation * accelerator.num_processes))
+def steps_per_epoch(
+    n_items:int,  # in the data
+    config:TrainConfig,
+    processes:int=1,  # that train together
+) -> int:
+    "How many optimiser steps an epoch has: each takes gradient_accumulation batches of each process"
+    return math.ceil(math.ceil(n_items / config.batch_size) / (config.gradient_accumulation * processes))
 
 def _batches(data, collate, config, accelerator, steps):
     "The remaining steps' batches of this process: for each step a list of gradient_accumulation of them"
