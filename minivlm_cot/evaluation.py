@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['exact_match', 'vqa_score', 'wilson_interval', 'mcnemar_exact', 'bootstrap_difference',
            'smallest_detectable_difference', 'make_row', 'summarise_arm', 'summarise_chains', 'majority_answers',
-           'summarise', 'Report', 'score_rows', 'check_exam', 'evaluate_cot', 'blank_image', 'aokvqa_scores']
+           'summarise', 'Report', 'score_rows', 'check_exam', 'evaluate_cot', 'blank_image', 'aokvqa_scores',
+           'predict_aokvqa']
 
 # %% ../nbs/06_evaluation.ipynb #8930b5bf
 import math, re
@@ -23,7 +24,7 @@ from statsmodels.stats.proportion import proportion_confint
 from .core import InputError, load_json, save_json
 from .scenes import FAMILIES, check_chain
 from .dataset import as_list, example_image, gold_answer, holds_reasoning, is_answered
-from .generation import Answer, generate_answers
+from .generation import Answer, generate_answers, rank_choices
 
 # %% ../nbs/06_evaluation.ipynb #536854bf
 def exact_match(
@@ -418,3 +419,18 @@ def save_predictions(
     predictions = {r["question_id"]: {kind: r[f"{arm}_answer"] or "" for kind in ("multiple_choice", "direct_answer")} for r in self.rows}
     save_json(predictions, path)
     return predictions
+
+# %% ../nbs/06_evaluation.ipynb #c18e54f2
+def predict_aokvqa(
+    model, processor,
+    examples:list,  # rows of A-OKVQA; their answers are not needed
+    arm:str="cot",  # or "direct"
+    with_choices:bool=False,  # show the choices in the prompt; only if training did
+    batch_size:int=64,  # questions at a time; does not change the answers
+    progress:bool=False,  # show a bar
+) -> dict:  # question_id → {"multiple_choice": the most probable choice, "direct_answer": what was written}
+    "Make A-OKVQA's predictions: the free answer, and the choice that is most probable in its place"
+    images, questions, choices = [example_image(e) for e in examples], [e["question"] for e in examples], [as_list(e["choices"]) for e in examples]
+    written = generate_answers(model, processor, images, questions, arm, batch_size=batch_size, choices=choices if with_choices else None, progress=progress)
+    ranks = rank_choices(model, processor, images, questions, choices, [a.chain for a in written] if arm == "cot" else None, with_choices)
+    return {e["question_id"]: dict(multiple_choice=c[int(np.argmax(r))], direct_answer=a.answer or "") for e, a, c, r in zip(examples, written, choices, ranks)}

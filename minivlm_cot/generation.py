@@ -219,8 +219,10 @@ def rank_choices(
     questions:list,
     choices:list,  # for each question, the answers to compare
     chains:list|None=None,  # for each question, a chain that the answer shall follow; None: rank direct answers
+    with_choices:bool=False,  # show the choices in the prompt
 ) -> list:  # for each question, the log-probability of each of its choices, in nats
     "Find out how probable the model holds each choice"
     if not len(images) == len(questions) == len(choices): raise InputError("Give one picture and one list of choices for each question.")
-    prompts = [format_prompt(q, "cot") + f"{chains[n]}\nAnswer:" if chains else format_prompt(q, "direct") for n, q in enumerate(questions)]
+    shown = choices if with_choices else [None] * len(questions)
+    prompts = [format_prompt(q, "cot", shown[n]) + f"{chains[n]}\nAnswer:" if chains else format_prompt(q, "direct", shown[n]) for n, q in enumerate(questions)]
     return [model.log_probs(processor, image, prompt, [f" {o}" for o in options]) for image, prompt, options in zip(images, prompts, choices)]

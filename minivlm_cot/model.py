@@ -272,7 +272,8 @@ def _load_part(part, auto, what, vision=False, **kwargs):
         config = getattr(config, "vision_config", config) if vision else config
         return auto.from_pretrained(part, config=config, **kwargs), str(part)
     except (OSError, ValueError) as e:
-        raise InputError(f"Cannot load the {what} from {str(part)!r} ({str(e).splitlines()[0]}). Give a folder, or a name that the hub knows.") from None
+        way_out = f"Accept its terms at https://huggingface.co/{part} and run “hf auth login”." if "gated" in str(e) else "Give a folder, or a name that the hub knows."
+        raise InputError(f"Cannot load the {what} from {str(part)!r} ({str(e).splitlines()[0].rstrip('.')}). {way_out}") from None
 
 def _prepared_size(vision_id):
     "The side of the pictures that the encoder's image processor makes; DINOv2, for one, is shown smaller ones than its configuration says"

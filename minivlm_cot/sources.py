@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from .core import InputError
+from .core import InputError, fingerprint
 from .dataset import as_list, check_example, example_image, get_most_common_answer, is_answered
 from .scenes import scene_examples
 
@@ -328,21 +328,22 @@ def load_examples(
     if source not in SOURCES: raise InputError(f"Unknown source {source!r}: use one of scenes, {', '.join(SOURCES)}.")
     if folder is not None and not Path(folder).exists(): raise InputError(f"There is no {folder} to read {source} from.")
     records = SOURCES[source].read(Path(folder), split, images) if folder is not None else _from_hub(source, split, stream)
-    try: rows = _collect(source, records, limit, answers, pictures, progress)
+    try: rows = _collect(source, split, records, limit, answers, pictures, progress)
     except (KeyError, TypeError, AttributeError) as e: raise InputError(f"What is below {folder} has not the form of {source} ({type(e).__name__}: {e}).") from None
     if not rows: raise InputError(f"{source} has no usable row in the split {split!r}{f' below {folder}' if folder else ''}.\n{rows}")
     if rows.left_out: print(rows)
     return rows
 
-def _collect(source, records, limit, answers, pictures, progress):
+def _collect(source, split, records, limit, answers, pictures, progress):
     "Convert and check each record; count what cannot be used under its reason"
     how, rows = SOURCES[source], Rows(source=source)
     for n, record in enumerate(tqdm(records, desc=source, unit=" rows", disable=not progress)):
         if limit is not None and len(rows) >= limit: break
-        name = str(record.get(how.key, n))
+        name = str(record[how.key]) if how.key in record else f"{split}-{n}"                 # some have no names on the hub
         try:
             made = how.convert(record, name)
             for row in made if isinstance(made, list) else [made]:
+                if isinstance(row["image"], bytes) and "image_id" not in record: row["image_id"] = fingerprint(row["image"])     # the same picture, the same name
                 if answers and not row.get("caption") and not is_answered(row): raise InputError("its answer is not published")
                 if pictures and row["image"] is None and not row.get("text_only"): raise InputError("its picture is not there")
                 check_example(row, answered=answers)
