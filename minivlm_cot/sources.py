@@ -347,12 +347,17 @@ def _collect(source, split, records, limit, answers, pictures, progress):
                 if answers and not row.get("caption") and not is_answered(row): raise InputError("its answer is not published")
                 if pictures and row["image"] is None and not row.get("text_only"): raise InputError("its picture is not there")
                 check_example(row, answered=answers)
-                if pictures: example_image(row)
+                if pictures and not _readable(row): raise InputError("its picture cannot be read as an image")
                 rows.append(row)
         except InputError as e: rows.leave_out(name, str(e).removeprefix(f"Question {name}").lstrip(": ").rstrip("."))
         except (KeyError, TypeError, ValueError, IndexError) as e: rows.leave_out(name, f"it has not the form of {source} ({type(e).__name__}: {e})")
     if limit is not None: del rows[limit:]                              # a record of captions may have brought one too many
     return rows
+
+
+def _readable(row):
+    try: return bool(example_image(row))
+    except InputError: return False
 
 # %% ../nbs/03b_sources.ipynb #a978a4d6
 def _from_hub(source, split, stream):
