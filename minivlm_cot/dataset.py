@@ -11,6 +11,7 @@ __all__ = ['ARMS', 'is_answered', 'gold_answer', 'get_most_common_answer', 'chec
 import ast, html, random
 from collections import Counter
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -89,10 +90,10 @@ def format_direct_prompt(
     "Ask for the answer at once"
     return f"Question: {question} Answer:" if old else _head(question, choices) + "Answer:"
 
-def format_prompt(question:str, arm:str, choices:list|None=None) -> str:
-    "The prompt of an arm"
+def format_prompt(question:str, arm:str, choices:list|None=None, old:bool=False) -> str:
+    "The prompt of an arm; `old` as in `format_direct_prompt`"
     if arm not in ARMS: raise InputError(f"Unknown arm {arm!r}: use cot or direct.")
-    return (format_cot_prompt if arm == "cot" else format_direct_prompt)(question, choices)
+    return format_cot_prompt(question, choices) if arm == "cot" else format_direct_prompt(question, choices, old)
 
 # %% ../nbs/03_dataset.ipynb #b937c972
 def format_pair(
@@ -218,7 +219,8 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         number, arm = divmod(i, len(self.arms))
         item = dict(self._texts[i], arm=self.arms[arm], question_id=self.examples[number].get("question_id"))
         if self.features is None: return item | dict(pixel_values=self.processor.pixels(example_image(self.examples[number]))[0])
-        return item | dict(image_features=torch.as_tensor(self.features[self.feature_index[number]]))
+        features = self.features[self.feature_index[number]]
+        return item | dict(image_features=features if isinstance(features, torch.Tensor) else torch.from_numpy(np.array(features)))
 
 # %% ../nbs/03_dataset.ipynb #d6406867
 class Collator:

@@ -366,6 +366,7 @@ def evaluate_cot(
     blind=("cot", "direct"),  # arms to ask about a grey picture too; () to save the time
     with_choices:bool=False,  # show the choices in the prompt, in both arms; only if training did
     max_new_tokens=(150, 20),  # for the cot arm and the direct arm
+    old_prompt:bool=False,  # ask directly in the form that older checkpoints expect
     seed:int=0,  # of the bootstrap
     progress:bool=False,  # show bars
 ) -> Report:
@@ -377,7 +378,7 @@ def evaluate_cot(
         arm = name.removeprefix("blind_")
         images = [blank_image(example_image(e)) if name != arm else e["image"] if e.get("image") is not None else example_image(e) for e in examples]
         answers[name] = generate_answers(model, processor, images, [e["question"] for e in examples], arm,
-            max_new_tokens=limit[arm], batch_size=batch_size, progress=progress,
+            max_new_tokens=limit[arm], batch_size=batch_size, progress=progress, old_prompt=old_prompt,
             choices=[e["choices"] for e in examples] if with_choices else None)
     blind_answers = {arm: answers[f"blind_{arm}"] for arm in ("cot", "direct") if f"blind_{arm}" in answers}
     return score_rows(answers["cot"], answers["direct"], examples, train_examples, blind_answers, seed)

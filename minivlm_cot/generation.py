@@ -94,9 +94,10 @@ def generate_answers(
     image_features=None,  # [n, T, C] instead of images
     seed:int|None=None,  # of sampling
     progress:bool=False,  # show a bar
+    old_prompt:bool=False,  # ask directly in the form that older checkpoints expect
 ) -> list:  # of Answer, in the order of the questions
     "Ask many questions in one arm"
-    prompts = [format_prompt(q, arm, c) for q, c in zip(questions, choices or [None] * len(questions))]
+    prompts = [format_prompt(q, arm, c, old_prompt) for q, c in zip(questions, choices or [None] * len(questions))]
     given = images if image_features is None else image_features
     if len(given) != len(questions): raise InputError(f"There are {len(given)} pictures for {len(questions)} questions: give one for each.")
     limit, tok = max_new_tokens or dict(cot=150, direct=20)[arm], processor.tokenizer
