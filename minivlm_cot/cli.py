@@ -129,7 +129,7 @@ def _train_on(rows, model, processor, config, with_choices, max_length, lora):
     arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
     print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
     if lora: model = add_lora(model, lora)
-    train_cot_vlm(model, processor, CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed), config)
+    train_cot_vlm(model, processor, CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed, together=True), config)
     if lora: model = model.merge_and_unload()
     if PartialState().is_main_process: save_minivlm(model, processor, f"{config.out}/model")        # under accelerate launch, one process writes
 

@@ -181,43 +181,50 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         with_choices:bool=False,  # show the choices in the prompt, in all arms
         max_length:int=256,  # tokens per text
         seed:int=0,  # of the drawn rationales
+        together:bool=False,  # an item is a row with all its texts behind one picture, instead of one text
+        every_rationale:bool=False,  # a text for each rationale, instead of one drawn per epoch
         image_features=None,  # [n, T, C]: the pictures' features, in any array
         feature_index:list|None=None,  # which row of image_features belongs to each example; None: the same number
     ):
         self.examples, self.processor, self.arms, self.with_choices = [check_example(e) for e in examples], processor, tuple(arms), with_choices
         if not self.examples: raise InputError("There are no examples to learn from.")
-        self.max_length, self.seed, self.features = max_length, seed, image_features
+        self.max_length, self.seed, self.features, self.together, self.every_rationale = max_length, seed, image_features, together, every_rationale
         self.feature_index = list(range(len(examples))) if feature_index is None else feature_index
         if image_features is not None and max(self.feature_index) >= len(image_features):
             raise InputError(f"Example {len(examples) - 1} needs picture {max(self.feature_index)}, but there are features of {len(image_features)} pictures.")
         self.set_epoch(0)
 
-    def __len__(self): return len(self.examples) * len(self.arms)
+    def __len__(self): return len(self._items)
 
     def set_epoch(self,
         epoch:int,  # from 0
     ) -> None:
         "Draw this epoch's rationales"
-        self.epoch, self._texts = epoch, getattr(self, "_texts", None)
-        several = any(len(e.get("rationales") or ()) > 1 for e in self.examples)
-        if self._texts is None or several and "cot" in self.arms:
-            pairs = [format_pair(e, arm, self.rationale(n) if arm == "cot" else None, self.with_choices) for n, e in enumerate(self.examples) for arm in self.arms]
-            names = [f"Question {e.get('question_id')}" for e in self.examples for _ in self.arms]
-            self._texts = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, names)
+        first, self.epoch = not hasattr(self, "_texts"), epoch
+        drawn = "cot" in self.arms and not self.every_rationale and any(len(e.get("rationales") or ()) > 1 for e in self.examples)
+        if not first and not drawn: return
+        texts = [(n, arm, rationale) for n in range(len(self.examples)) for arm in self.arms for rationale in (self.rationales(n) if arm == "cot" else [None])]
+        pairs = [format_pair(self.examples[n], arm, rationale, self.with_choices) for n, arm, rationale in texts]
+        self._texts = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, [f"Question {self.examples[n].get('question_id')}" for n, _, _ in texts])
+        self._about = [(n, arm) for n, arm, _ in texts]
+        groups = {}
+        for i, (n, _) in enumerate(self._about): groups.setdefault(n if self.together else i, []).append(i)
+        self._items = list(groups.values())
 
-    def rationale(self, number) -> str|None:
-        "The rationale of an example in this epoch"
+    def rationales(self, number) -> list:
+        "The rationales of an example that are learned in this epoch"
         found = self.examples[number].get("rationales") or [None]
-        return found[0] if len(found) == 1 else random.Random(f"{self.seed}/{self.epoch}/{number}").choice(found)
+        return found if self.every_rationale else found[:1] if len(found) == 1 else [random.Random(f"{self.seed}/{self.epoch}/{number}").choice(found)]
 
     @property
     def lengths(self) -> list:
         "Tokens of each item, for making batches of similar length"
-        return [len(t["input_ids"]) for t in self._texts]
+        return [sum(len(self._texts[t]["input_ids"]) for t in item) for item in self._items]
 
     def __getitem__(self, i):
-        number, arm = divmod(i, len(self.arms))
-        item = dict(self._texts[i], arm=self.arms[arm], question_id=self.examples[number].get("question_id"))
+        parts, (number, arm) = [self._texts[t] for t in self._items[i]], self._about[self._items[i][0]]
+        item = {k: [x for p in parts for x in p[k]] for k in ("input_ids", "labels")} | dict(arm=arm, question_id=self.examples[number].get("question_id"))
+        if self.together: item |= dict(segments=[n for n, p in enumerate(parts) for _ in p["labels"]], arm=[self._about[t][1] for t in self._items[i]])
         if self.features is None: return item | dict(pixel_values=self.processor.pixels(example_image(self.examples[number]))[0])
         features = self.features[self.feature_index[number]]
         return item | dict(image_features=features if isinstance(features, torch.Tensor) else torch.from_numpy(np.array(features)))
@@ -231,7 +238,8 @@ class Collator:
         def pad(name, value): return torch.nn.utils.rnn.pad_sequence([torch.tensor(i[name]) for i in items], batch_first=True, padding_value=value)
         lengths = torch.tensor([len(i["input_ids"]) for i in items])
         picture = "image_features" if "image_features" in items[0] else "pixel_values"
-        return {"input_ids": pad("input_ids", self.pad), "labels": pad("labels", -100),
+        segments = {"segments": pad("segments", -1)} if "segments" in items[0] else {}
+        return segments | {"input_ids": pad("input_ids", self.pad), "labels": pad("labels", -100),
                 "attention_mask": (torch.arange(int(lengths.max())) < lengths[:, None]).long(), picture: torch.stack([i[picture] for i in items])}
 
 # %% ../nbs/03_dataset.ipynb #6bb1893b

@@ -180,7 +180,7 @@ class TrainConfig:
     "How to train"
     out:str="runs/cot"  # folder for checkpoint and metrics
     epochs:int=1  # times through the data
-    batch_size:int=16  # items per batch and process
+    batch_size:int=16  # items per batch and process; rows are items with all their texts
     gradient_accumulation:int=1  # batches per step
     optimizer:str="adamw"  # "muon" for matrices trained from scratch; AdamW for the rest
     lr_language:float=1e-4  # the language model can already speak: go gently
@@ -324,7 +324,7 @@ def train_cot_vlm(
 ) -> History:
     "Train projector and language model; run it again to go on where it stopped"
     config, accelerator = config or TrainConfig(), Accelerator()
-    if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed)
+    if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True)
     out = writable_dir(config.out)
     checkpoint, metrics = out/"checkpoint.pt", out/"metrics.jsonl"
     if config.fresh: [p.unlink(missing_ok=True) for p in (checkpoint, metrics)]
@@ -399,7 +399,11 @@ def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
     for o in optimizers: o.step(); o.zero_grad()
     loss = float(accelerator.gather(torch.as_tensor(loss, device=model.device)[None]).sum())
     if not math.isfinite(loss): raise InputError(f"The loss became {loss}: lower the learning rates (lr_language {config.lr_language}, lr_projector {config.lr_projector}).")
-    return dict(loss=loss, lr=rate, sequences=sum(len(b["labels"]) for b in batches) * accelerator.num_processes, tokens=int(total))
+    return dict(loss=loss, lr=rate, sequences=sum(map(_texts, batches)) * accelerator.num_processes, tokens=int(total))
+
+def _texts(batch):
+    "How many texts a batch holds"
+    return int((batch["segments"].amax(1) + 1).sum()) if "segments" in batch else len(batch["labels"])
 
 def _validate(validate, model, step, history, metrics):
     model.eval(); row = dict(validate(model, step), step=step); model.train()
