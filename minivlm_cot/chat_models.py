@@ -59,7 +59,7 @@ class ChatVLM:
         return processor(text=texts, images=[[p] for p in pictures], padding=True, padding_side="left", return_tensors="pt").to(self.device)
 
     @torch.no_grad()
-    def write_on(self, processor, pictures, prompts, max_new_tokens, temperature=0., generator=None, copies=1, are_features=False) -> list:
+    def write_on(self, processor, pictures, prompts, max_new_tokens, temperature=0., generator=None, copies=1, are_features=False, precision=None) -> list:
         "Continue a batch of prompts about pictures: len(prompts)·copies lists of new token ids"
         if are_features: raise InputError("A chat model wants pictures, not stored features.")
         x = self.inputs(processor, pictures, prompts)

@@ -24,7 +24,7 @@ from statsmodels.stats.proportion import proportion_confint
 from .core import InputError, load_json, save_json
 from .scenes import FAMILIES, check_chain
 from .dataset import as_list, example_image, gold_answer, holds_reasoning, is_answered
-from .generation import Answer, generate_answers, rank_choices
+from .generation import Answer, generate_answers, generate_both, rank_choices
 
 # %% ../nbs/06_evaluation.ipynb #536854bf
 def exact_match(
@@ -373,6 +373,10 @@ def evaluate_cot(
     "Ask the same questions with and without chain of thought, and compare"
     check_exam(examples, train_examples)
     answers, limit = dict(answers or {}), dict(zip(("cot", "direct"), max_new_tokens))
+    if not answers.keys() & {"cot", "direct"}:
+        images = [e["image"] if e.get("image") is not None else example_image(e) for e in examples]
+        answers |= generate_both(model, processor, images, [e["question"] for e in examples], max_new_tokens, batch_size,
+            [e["choices"] for e in examples] if with_choices else None, old_prompt=old_prompt, progress=progress)
     for name in ["cot", "direct"] + [f"blind_{arm}" for arm in blind]:
         if name in answers: continue
         arm = name.removeprefix("blind_")
