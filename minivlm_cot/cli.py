@@ -10,11 +10,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from accelerate import PartialState
 from fastcore.script import call_parse, store_true
 from PIL import Image, PngImagePlugin
 
-from .core import InputError, atomic_path, cli_errors, open_image, package_file, pick_device, save_json, writable_dir
+from .core import InputError, atomic_path, cli_errors, open_image, package_file, part_ways, pick_device, process_state, save_json, writable_dir
 from .chat_models import load_any
 from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import check_chain, draw_scene, make_example
@@ -122,6 +121,7 @@ def minivlm_train(
             lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh)
         _train_on(rows, model, processor, config, with_choices, max_length, lora)
     print(f"model: {out}/model")
+    part_ways()
 
 # %% ../nbs/09_cli.ipynb #63f64b17
 def _train_on(rows, model, processor, config, with_choices, max_length, lora):
@@ -131,7 +131,7 @@ def _train_on(rows, model, processor, config, with_choices, max_length, lora):
     if lora: model = add_lora(model, lora)
     train_cot_vlm(model, processor, CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed, together=True), config)
     if lora: model = model.merge_and_unload()
-    if PartialState().is_main_process: save_minivlm(model, processor, f"{config.out}/model")        # under accelerate launch, one process writes
+    if process_state().is_main_process: save_minivlm(model, processor, f"{config.out}/model")        # under accelerate launch, one process writes
 
 # %% ../nbs/09_cli.ipynb #9208c626
 @call_parse
@@ -145,26 +145,29 @@ def minivlm_eval(
     limit:int=650,  # questions; for scenes take a multiple of 13, so that each family has equally many
     out:str="runs/eval",  # folder for report.json and index.html
     with_choices:store_true=False,  # show the choices in the prompt, in both arms
-    batch_size:int=64,  # questions at a time; does not change the answers
+    batch_size:int=None,  # questions at a time; left out: as many as fit into memory
     seed:int=0,  # of the intervals
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
     "Examine a model with and without chain of thought"
     pick_device(device); writable_dir(out)                     # better to know now than after the exam
+    if process_state().num_processes > 1: device = str(process_state().device)     # under accelerate launch, each process has its own
     secret = (source, split) == ("aokvqa", "test")             # its answers are not published: predictions are all that can be made
     exam = load_examples(source, split, limit, folder, images, answers=not secret, progress=True)
     vlm, processor = load_any(model, device)
     if source == "aokvqa":
         for arm in ARMS:
-            save_json(predict_aokvqa(vlm, processor, exam, arm, with_choices, batch_size, progress=True), f"{out}/predictions_{arm}.json")
+            save_json(predict_aokvqa(vlm, processor, exam, arm, with_choices, batch_size or 64, progress=True), f"{out}/predictions_{arm}.json")
             print(f"predictions: {out}/predictions_{arm}.json")
     if secret: return
     report = evaluate_cot(vlm, processor, exam, batch_size=batch_size, with_choices=with_choices, seed=seed, progress=True)
     _write(report, exam, out)
+    part_ways()
 
 # %% ../nbs/09_cli.ipynb #8bd33cca
 def _write(report, exam, out):
     "report.json and index.html; a short table on the screen"
+    if not process_state().is_main_process: return
     report.save(f"{out}/report.json")
     report_page(report, {"Accuracy of both arms, by kind of question": plot_accuracy(report)}, choose_cards(report, exam), out)
     _say(report, out)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['InputError', 'cli_errors', 'set_seed', 'pick_device', 'has_fast_bf16', 'autocast', 'atomic_path', 'writable_dir',
-           'save_json', 'load_json', 'append_jsonl', 'read_jsonl', 'open_image', 'fingerprint', 'count_parameters',
-           'human', 'package_file']
+           'save_json', 'load_json', 'append_jsonl', 'read_jsonl', 'open_image', 'fingerprint', 'process_state',
+           'part_ways', 'count_parameters', 'human', 'package_file']
 
 # %% ../nbs/00_core.ipynb #ce6570eb
 import hashlib, json, os, random, sys
@@ -18,6 +18,7 @@ from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 # %% ../nbs/00_core.ipynb #7db59206
@@ -168,6 +169,17 @@ def fingerprint(
         if not isinstance(p, bytes): p = json.dumps(p, sort_keys=True, default=str).encode()
         h.update(len(p).to_bytes(8, "little")); h.update(p)             # lengths keep ("ab", "c") apart from ("a", "bc")
     return h.hexdigest()[:16]
+
+# %% ../nbs/00_core.ipynb #f90a5082
+def process_state() -> PartialState:
+    "Which process of a run is this: num_processes, process_index, is_main_process, device"
+    return PartialState(cpu="LOCAL_RANK" in os.environ and not torch.cuda.is_available())
+
+
+def part_ways() -> None:
+    "Wait for the other processes of a run, and leave it in good order"
+    state = process_state()
+    if state.num_processes > 1: state.wait_for_everyone(); state.destroy_process_group()
 
 # %% ../nbs/00_core.ipynb #af6116ae
 def count_parameters(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['exact_match', 'vqa_score', 'wilson_interval', 'mcnemar_exact', 'bootstrap_difference',
            'smallest_detectable_difference', 'make_row', 'summarise_arm', 'summarise_chains', 'majority_answers',
-           'summarise', 'Report', 'score_rows', 'check_exam', 'evaluate_cot', 'blank_image', 'aokvqa_scores',
-           'predict_aokvqa']
+           'summarise', 'Report', 'score_rows', 'check_exam', 'evaluate_cot', 'each_its_share', 'blank_image',
+           'aokvqa_scores', 'predict_aokvqa']
 
 # %% ../nbs/06_evaluation.ipynb #8930b5bf
 import math, re
@@ -18,10 +18,11 @@ import numpy as np
 import scipy.stats
 from fastcore.basics import patch
 from PIL import Image
+from accelerate.utils import gather_object
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from .core import InputError, load_json, save_json
+from .core import InputError, load_json, process_state, save_json
 from .scenes import FAMILIES, check_chain
 from .dataset import as_list, example_image, gold_answer, holds_reasoning, is_answered
 from .generation import Answer, generate_answers, generate_both, rank_choices
@@ -360,7 +361,7 @@ def evaluate_cot(
     model,  # a `MiniVLM`
     processor,  # its `MiniVLMProcessor`
     examples:list,  # questions that training never saw
-    batch_size:int=64,  # questions answered at a time; does not change the answers
+    batch_size:int|None=None,  # questions answered at a time, does not change the answers in fp32; None: as many as fit into memory
     answers:dict|None=None,  # answers you already have: "cot", "direct", "blind_cot", "blind_direct" → list of `Answer`
     train_examples:list|None=None,  # for the majority baseline, and to refuse pictures seen in training
     blind=("cot", "direct"),  # arms to ask about a grey picture too; () to save the time
@@ -373,19 +374,31 @@ def evaluate_cot(
     "Ask the same questions with and without chain of thought, and compare"
     check_exam(examples, train_examples)
     answers, limit = dict(answers or {}), dict(zip(("cot", "direct"), max_new_tokens))
+    def choices(part): return [e["choices"] for e in part] if with_choices else None
     if not answers.keys() & {"cot", "direct"}:
-        images = [e["image"] if e.get("image") is not None else example_image(e) for e in examples]
-        answers |= generate_both(model, processor, images, [e["question"] for e in examples], max_new_tokens, batch_size,
-            [e["choices"] for e in examples] if with_choices else None, old_prompt=old_prompt, progress=progress)
+        answers |= each_its_share(examples, lambda part: generate_both(model, processor, [e["image"] if e.get("image") is not None else example_image(e) for e in part],
+            [e["question"] for e in part], max_new_tokens, batch_size, choices(part), old_prompt=old_prompt, progress=progress))
     for name in ["cot", "direct"] + [f"blind_{arm}" for arm in blind]:
         if name in answers: continue
         arm = name.removeprefix("blind_")
-        images = [blank_image(example_image(e)) if name != arm else e["image"] if e.get("image") is not None else example_image(e) for e in examples]
-        answers[name] = generate_answers(model, processor, images, [e["question"] for e in examples], arm,
-            max_new_tokens=limit[arm], batch_size=batch_size, progress=progress, old_prompt=old_prompt,
-            choices=[e["choices"] for e in examples] if with_choices else None)
+        def pictures(part): return [blank_image(example_image(e)) if name != arm else e["image"] if e.get("image") is not None else example_image(e) for e in part]
+        answers |= each_its_share(examples, lambda part: {name: generate_answers(model, processor, pictures(part), [e["question"] for e in part], arm,
+            max_new_tokens=limit[arm], batch_size=batch_size or 64, progress=progress, old_prompt=old_prompt, choices=choices(part))})
     blind_answers = {arm: answers[f"blind_{arm}"] for arm in ("cot", "direct") if f"blind_{arm}" in answers}
     return score_rows(answers["cot"], answers["direct"], examples, train_examples, blind_answers, seed)
+
+# %% ../nbs/06_evaluation.ipynb #43e90c59
+def each_its_share(
+    examples:list,
+    answer,  # a part of the examples → {name: list, one for each of the part}
+) -> dict:  # the same for all examples, in their order, in every process
+    "Divide the examples among the processes, and put the answers together again"
+    state = process_state()
+    if state.num_processes == 1: return answer(examples)
+    parts, whole = gather_object([answer(examples[state.process_index::state.num_processes])]), {}
+    for rank, part in enumerate(parts):
+        for name, found in part.items(): whole.setdefault(name, [None] * len(examples))[rank::len(parts)] = found
+    return whole
 
 # %% ../nbs/06_evaluation.ipynb #b1d833cb
 def blank_image(

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, read_jsonl, writable_dir
+from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, process_state, read_jsonl, writable_dir
 from .dataset import Collator, CoTReasoningDataset, example_image
 from .model import vision_fingerprint
 
@@ -323,6 +323,7 @@ def train_cot_vlm(
     progress:bool=True,
 ) -> History:
     "Train projector and language model; run it again to go on where it stopped"
+    process_state()                                                              # tells accelerate, also where there is no GPU, that there are others
     config, accelerator = config or TrainConfig(), Accelerator()
     if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True)
     out = writable_dir(config.out)
