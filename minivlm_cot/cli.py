@@ -103,6 +103,9 @@ def minivlm_train(
     lora:int=0,  # rank of LoRA corrections instead of all of the language model, such as 16; not for scenes; needs peft
     max_length:int=256,  # tokens per text, the picture not counted, not for scenes
     with_choices:store_true=False,  # show the choices in the prompt, in both arms; not for scenes
+    no_cache:store_true=False,  # compute the encoder's features anew for each batch instead of keeping them on disk; not for scenes
+    gradient_checkpointing:store_true=False,  # less memory for a third more time; not for scenes
+    compile:str="",  # backend of torch.compile, such as inductor; not for scenes
     short:store_true=False,  # scenes only: a minute instead of ten; nothing worth a look is learned
     fresh:store_true=False,  # start over although there is a checkpoint
     seed:int=0,
@@ -118,7 +121,8 @@ def minivlm_train(
         if base: model, processor = load_minivlm(base, device)
         else: model, processor = MiniVLM.from_components(vision, language, pool=pool, drop_cls=pool > 1, device=device), MiniVLMProcessor.from_components(vision, language)
         config = TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,
-            lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh)
+            lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh,
+            cache="" if no_cache else "features", gradient_checkpointing=gradient_checkpointing, compile=compile)
         _train_on(rows, model, processor, config, with_choices, max_length, lora)
     print(f"model: {out}/model")
     part_ways()
@@ -129,7 +133,8 @@ def _train_on(rows, model, processor, config, with_choices, max_length, lora):
     arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
     print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
     if lora: model = add_lora(model, lora)
-    train_cot_vlm(model, processor, CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed, together=True), config)
+    history = train_cot_vlm(model, processor, CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed, together=True), config)
+    print(f"{history.sequences:,} texts in {sum(r['seconds'] for r in history.rows):,.0f} s; {history.waiting_share:.1%} of it waiting for data")
     if lora: model = model.merge_and_unload()
     if process_state().is_main_process: save_minivlm(model, processor, f"{config.out}/model")        # under accelerate launch, one process writes
 

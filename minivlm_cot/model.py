@@ -90,6 +90,7 @@ def join_prefix(
 # %% ../nbs/01_model.ipynb #1d2f4bbd
 def small_attention(module, query, key, value, attention_mask, scaling=None, dropout=0., **kwargs):
     "Attention by two products of matrices, all in the query's type: for short texts on a processor, twice as fast as the fused kernel, forward and back"
+    if kwargs.get("softcap"): raise InputError("This language model caps its attention scores: use attn_implementation='eager' for it.")
     (B, H, S, D), (groups, T) = query.shape, key.shape[1:3]
     q, k, v = query.reshape(B * groups, -1, D), key.reshape(B * groups, T, D), value.reshape(B * groups, T, D)      # heads that share keys stand in one matrix
     scaling = D**-.5 if scaling is None else scaling

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['length_batches', 'cache_features', 'FeatureStore', 'cache_dataset', 'prepare_pixels', 'Muon', 'orthogonalise',
            'TrainConfig', 'lr_at', 'make_optimizers', 'finish_step_first', 'save_checkpoint', 'load_checkpoint',
-           'run_identity', 'History', 'train_cot_vlm', 'steps_per_epoch', 'add_lora']
+           'fast_attention', 'run_identity', 'History', 'train_cot_vlm', 'steps_per_epoch', 'add_lora']
 
 # %% ../nbs/04_training.ipynb #be6be1b0
 import json, math, random, signal, time
@@ -279,6 +279,19 @@ def load_checkpoint(path, model, optimizers, identity:str) -> int:  # steps done
     if state["rng"]["cuda"]: torch.cuda.set_rng_state_all(state["rng"]["cuda"])
     return state["step"]
 
+# %% ../nbs/04_training.ipynb #2bcc2c4b
+@contextmanager
+def fast_attention(
+    model,  # a MiniVLM
+):
+    "Use `small_attention` on a processor, where nothing else was asked for"
+    lm = model.language_model
+    swap = lm.device.type == "cpu" and lm.config._attn_implementation == "sdpa"
+    if swap: lm.set_attn_implementation("small")
+    try: yield
+    finally:
+        if swap: lm.set_attn_implementation("sdpa")
+
 # %% ../nbs/04_training.ipynb #a9baadad
 def run_identity(
     config:TrainConfig,
@@ -344,7 +357,7 @@ def train_cot_vlm(
     if done and progress: print(f"going on after step {done} of {len(steps)}")
     model.train()
     def save(step): accelerator.is_main_process and save_checkpoint(checkpoint, model, optimizers, step, identity)
-    with finish_step_first() as stop, tqdm(total=len(steps), initial=done, desc=out.name, disable=not (progress and accelerator.is_main_process)) as bar:
+    with finish_step_first() as stop, fast_attention(model), tqdm(total=len(steps), initial=done, desc=out.name, disable=not (progress and accelerator.is_main_process)) as bar:
         tick = time.perf_counter()                                                # a step's time includes waiting for its data, but no validation
         for step, batches in enumerate(_batches(data, Collator(processor), config, accelerator, steps[done:]), done):
             waited = time.perf_counter() - tick
