@@ -39,6 +39,7 @@ def make_batch(
     lengths:Lengths=Lengths(),
     padded:bool=False,  # to `lengths.padded`, as the plain loop does
     per_picture:int=1,  # texts that stand behind one picture
+    shared:int=0,  # tokens of the prompt that these texts share, such as the question
     seed:int=0,
 ) -> dict:
     "A batch of random words, with the pictures' pixels and features"
@@ -50,8 +51,8 @@ def make_batch(
     labels[:, :P] = -100; labels[:, P + R:] = -100; mask[:, P + R:] = 0
     batch = dict(input_ids=ids, labels=labels, attention_mask=mask)
     if per_picture > 1:
-        batch = {k: v.view(n // per_picture, -1) for k, v in batch.items()}
-        batch["segments"] = torch.arange(per_picture).repeat_interleave(S).expand(n // per_picture, -1)
+        batch = {k: torch.cat([v[::per_picture, :shared], v[:, shared:].reshape(n // per_picture, -1)], 1) for k, v in batch.items()}
+        batch["segments"] = torch.cat([torch.full((shared,), -2), torch.arange(per_picture).repeat_interleave(S - shared)]).expand(n // per_picture, -1)
     side, pictures = c.image_size or c.vision_config.image_size, n // per_picture
     batch |= dict(pixel_values=torch.randn(pictures, 3, side, side, generator=g), image_features=torch.randn(pictures, c.n_image_tokens, c.vision_config.hidden_size, generator=g).half())
     return {k: v.to(model.device) for k, v in batch.items()}
