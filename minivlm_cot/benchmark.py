@@ -52,7 +52,8 @@ def make_batch(
     batch = dict(input_ids=ids, labels=labels, attention_mask=mask)
     if per_picture > 1:
         batch = {k: torch.cat([v[::per_picture, :shared], v[:, shared:].reshape(n // per_picture, -1)], 1) for k, v in batch.items()}
-        batch["segments"] = torch.cat([torch.full((shared,), -2), torch.arange(per_picture).repeat_interleave(S - shared)]).expand(n // per_picture, -1)
+        own = torch.arange(per_picture).repeat_interleave(S - shared)[:, None].expand(-1, 2)
+        batch["segments"] = torch.cat([torch.tensor([[0, per_picture - 1]]).expand(shared, 2), own]).expand(n // per_picture, -1, -1)
     side, pictures = c.image_size or c.vision_config.image_size, n // per_picture
     batch |= dict(pixel_values=torch.randn(pictures, 3, side, side, generator=g), image_features=torch.randn(pictures, c.n_image_tokens, c.vision_config.hidden_size, generator=g).half())
     return {k: v.to(model.device) for k, v in batch.items()}

@@ -74,8 +74,11 @@ class ChatVLM:
         return {processor.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
 
     @torch.no_grad()
-    def log_probs(self, processor, picture, prompt, continuations) -> list:
-        "How probable is each continuation, in nats? One forward pass over all of them; the end mark counts"
+    def log_probs(self, processor, pictures, prompts, continuations) -> list:
+        "How probable is each continuation after each of a picture's prompts, in nats? One forward pass for each prompt; the end mark counts"
+        return [[self._log_probs(processor, picture, p, some) for p in ps] for picture, ps, some in zip(pictures, prompts, continuations)]
+
+    def _log_probs(self, processor, picture, prompt, continuations):
         tok = processor.tokenizer
         x = self.inputs(processor, [picture] * len(continuations), [prompt] * len(continuations))
         end = self.model.generation_config.eos_token_id

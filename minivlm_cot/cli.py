@@ -103,6 +103,7 @@ def minivlm_train(
     lora:int=0,  # rank of LoRA corrections instead of all of the language model, such as 16; not for scenes; needs peft
     max_length:int=256,  # tokens per text, the picture not counted, not for scenes
     with_choices:store_true=False,  # show the choices in the prompt, in both arms; not for scenes
+    every_rationale:store_true=False,  # learn all rationales of a question in each epoch, instead of one drawn; not for scenes
     no_cache:store_true=False,  # compute the encoder's features anew for each batch instead of keeping them on disk; not for scenes
     gradient_checkpointing:store_true=False,  # less memory for a third more time; not for scenes
     compile:str="",  # backend of torch.compile, such as inductor; not for scenes
@@ -123,17 +124,18 @@ def minivlm_train(
         config = TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,
             lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh,
             cache="" if no_cache else "features", gradient_checkpointing=gradient_checkpointing, compile=compile)
-        _train_on(rows, model, processor, config, with_choices, max_length, lora)
+        _train_on(rows, model, processor, config, with_choices, max_length, lora, every_rationale)
     print(f"model: {out}/model")
     part_ways()
 
 # %% ../nbs/09_cli.ipynb #63f64b17
-def _train_on(rows, model, processor, config, with_choices, max_length, lora):
+def _train_on(rows, model, processor, config, with_choices, max_length, lora, every_rationale):
     "Choose the arms that the rows can teach, train, save"
     arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
     print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
     if lora: model = add_lora(model, lora)
-    history = train_cot_vlm(model, processor, CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed, together=True), config)
+    data = CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed, together=True, every_rationale=every_rationale)
+    history = train_cot_vlm(model, processor, data, config)
     print(f"{history.sequences:,} texts in {sum(r['seconds'] for r in history.rows):,.0f} s; {history.waiting_share:.1%} of it waiting for data")
     if lora: model = model.merge_and_unload()
     if process_state().is_main_process: save_minivlm(model, processor, f"{config.out}/model")        # under accelerate launch, one process writes
@@ -161,8 +163,8 @@ def minivlm_eval(
     exam = load_examples(source, split, limit, folder, images, answers=not secret, progress=True)
     vlm, processor = load_any(model, device)
     if source == "aokvqa":
-        for arm in ARMS:
-            save_json(predict_aokvqa(vlm, processor, exam, arm, with_choices, batch_size or 64, progress=True), f"{out}/predictions_{arm}.json")
+        for arm, predicted in predict_aokvqa(vlm, processor, exam, with_choices, batch_size, progress=True).items():
+            save_json(predicted, f"{out}/predictions_{arm}.json")
             print(f"predictions: {out}/predictions_{arm}.json")
     if secret: return
     report = evaluate_cot(vlm, processor, exam, batch_size=batch_size, with_choices=with_choices, seed=seed, progress=True)

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['ARMS', 'is_answered', 'gold_answer', 'get_most_common_answer', 'check_example', 'example_image', 'format_cot_prompt',
            'format_direct_prompt', 'format_prompt', 'format_pair', 'split_chain', 'parse_answer', 'holds_reasoning',
-           'tokenize_pairs', 'show_labels', 'shared_tokens', 'CoTReasoningDataset', 'Collator', 'show_sample',
-           'as_list']
+           'tokenize_pairs', 'show_labels', 'pack_texts', 'CoTReasoningDataset', 'Collator', 'show_sample', 'as_list']
 
 # %% ../nbs/03_dataset.ipynb #5a372f9f
 import ast, html, random
+from itertools import groupby
 from collections import Counter
 
 import numpy as np
@@ -173,13 +173,21 @@ def show_labels(
     return _Html(f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}<p style="color:#666">grey: given · green: learned</p></div>')
 
 # %% ../nbs/03_dataset.ipynb #ae8f685a
-def shared_tokens(
-    texts:list,  # dicts with input_ids and labels
-) -> int:  # 0 for a single text
-    "How many tokens do all texts begin with? Each keeps a token of its own before the first that it learns, to predict that from"
-    if len(texts) < 2: return 0
-    given = min(next(n for n, label in enumerate(t["labels"]) if label != -100) for t in texts) - 1
-    return next((n for n in range(given) if len({t["input_ids"][n] for t in texts}) > 1), max(given, 0))
+def pack_texts(
+    texts:list,  # dicts with input_ids and labels, those that begin alike beside each other
+) -> dict:  # input_ids, labels, segments: for each token the first and the last of its texts
+    "Write several texts as a tree"
+    packed = dict(input_ids=[], labels=[], segments=[])
+    def add(group, start):                                                      # these texts are the same up to start
+        mine = [texts[n] for n in group]
+        given = min(next(k for k, label in enumerate(t["labels"]) if label != -100) for t in mine) - 1     # each keeps a token to predict its first from
+        end = len(mine[0]["labels"]) if len(group) == 1 else next((k for k in range(start, given) if len({t["input_ids"][k] for t in mine}) > 1), max(start, given))
+        for name in ("input_ids", "labels"): packed[name] += mine[0][name][start:end]
+        packed["segments"] += [[group[0], group[-1]]] * (end - start)
+        if len(group) > 1:
+            for _, branch in groupby(group, lambda n: texts[n]["input_ids"][end] if end < given else n): add(list(branch), end)
+    add(range(len(texts)), 0)
+    return packed
 
 # %% ../nbs/03_dataset.ipynb #626cc5ac
 class CoTReasoningDataset(torch.utils.data.Dataset):
@@ -229,14 +237,15 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
     @property
     def lengths(self) -> list:
         "Tokens of each item, for making batches of similar length"
-        texts = [[self._texts[t] for t in item] for item in self._items]
-        return [sum(len(t["input_ids"]) for t in parts) - (len(parts) - 1) * shared_tokens(parts) for parts in texts]
+        return [len(self._item(i)["labels"]) for i in range(len(self))]
+
+    def _item(self, i):
+        parts = [self._texts[t] for t in self._items[i]]
+        return pack_texts(parts) if self.together else parts[0]
 
     def __getitem__(self, i):
-        parts, (number, arm) = [self._texts[t] for t in self._items[i]], self._about[self._items[i][0]]
-        head = shared_tokens(parts)
-        item = {k: parts[0][k][:head] + [x for p in parts for x in p[k][head:]] for k in ("input_ids", "labels")} | dict(arm=arm, question_id=self.examples[number].get("question_id"))
-        if self.together: item |= dict(segments=[-2] * head + [n for n, p in enumerate(parts) for _ in p["labels"][head:]], arm=[self._about[t][1] for t in self._items[i]])
+        (number, arm), arms = self._about[self._items[i][0]], [self._about[t][1] for t in self._items[i]]
+        item = self._item(i) | dict(arm=arms if self.together else arm, question_id=self.examples[number].get("question_id"))
         if self.features is None: return item | dict(pixel_values=self.processor.pixels(example_image(self.examples[number]))[0])
         features = self.features[self.feature_index[number]]
         return item | dict(image_features=features if isinstance(features, torch.Tensor) else torch.from_numpy(np.array(features)))

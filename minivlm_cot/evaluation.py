@@ -24,8 +24,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from .core import InputError, load_json, process_state, save_json
 from .scenes import FAMILIES, check_chain
-from .dataset import as_list, example_image, gold_answer, holds_reasoning, is_answered
-from .generation import Answer, generate_answers, generate_both, rank_choices
+from .dataset import ARMS, as_list, example_image, gold_answer, holds_reasoning, is_answered
+from .generation import Answer, generate_answers, generate_both, rank_both
 
 # %% ../nbs/06_evaluation.ipynb #536854bf
 def exact_match(
@@ -442,13 +442,13 @@ def save_predictions(
 def predict_aokvqa(
     model, processor,
     examples:list,  # rows of A-OKVQA; their answers are not needed
-    arm:str="cot",  # or "direct"
     with_choices:bool=False,  # show the choices in the prompt; only if training did
-    batch_size:int=64,  # questions at a time; does not change the answers
+    batch_size:int|None=None,  # questions at a time; None: as many as fit; does not change the answers
     progress:bool=False,  # show a bar
-) -> dict:  # question_id → {"multiple_choice": the most probable choice, "direct_answer": what was written}
-    "Make A-OKVQA's predictions: the free answer, and the choice that is most probable in its place"
+) -> dict:  # arm → question_id → {"multiple_choice": the most probable choice, "direct_answer": what was written}
+    "Make A-OKVQA's predictions in both arms: the free answer, and the choice that is most probable in its place"
     images, questions, choices = [example_image(e) for e in examples], [e["question"] for e in examples], [as_list(e["choices"]) for e in examples]
-    written = generate_answers(model, processor, images, questions, arm, batch_size=batch_size, choices=choices if with_choices else None, progress=progress)
-    ranks = rank_choices(model, processor, images, questions, choices, [a.chain for a in written] if arm == "cot" else None, with_choices)
-    return {e["question_id"]: dict(multiple_choice=c[int(np.argmax(r))], direct_answer=a.answer or "") for e, a, c, r in zip(examples, written, choices, ranks)}
+    written = generate_both(model, processor, images, questions, batch_size=batch_size, choices=choices if with_choices else None, progress=progress)
+    ranks = rank_both(model, processor, images, questions, choices, [a.chain for a in written["cot"]], with_choices, batch_size)
+    def best(ranks, choices): return choices[int(np.argmax(ranks))]
+    return {arm: {e["question_id"]: dict(multiple_choice=best(r, c), direct_answer=a.answer or "") for e, a, c, r in zip(examples, written[arm], choices, ranks[arm])} for arm in ARMS}

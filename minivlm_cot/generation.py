@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['write', 'prefill', 'write_after', 'choose', 'Answer', 'generate_answers', 'for_asking', 'read_prompts',
            'generate_both', 'fitting_batch_size', 'generate_cot_answer', 'generate_direct_answer', 'sample_chains',
-           'rank_choices']
+           'rank_choices', 'rank_both']
 
 # %% ../nbs/05_generation.ipynb #31674ad4
 import os
@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from .core import InputError, has_fast_bf16
 from .model import MiniVLM, join_prefix
-from .dataset import ARMS, format_cot_prompt, format_prompt, parse_answer, split_chain
+from .dataset import ARMS, Collator, format_cot_prompt, format_prompt, pack_texts, parse_answer, split_chain, tokenize_pairs
 
 # %% ../nbs/05_generation.ipynb #7747dd0b
 @torch.no_grad()
@@ -307,26 +307,22 @@ def sample_chains(
 @torch.no_grad()
 def log_probs(self:MiniVLM,
     processor,
-    picture,  # an image
-    prompt:str,
-    continuations:list,  # texts that might follow the prompt
-) -> list:  # of floats, in nats; the end mark counts
-    "How probable is each continuation? The prompt is read once for all of them"
-    model = for_asking(self)
-    tok, lm = processor.tokenizer, model.language_model
-    embeds, mask = read_prompts(model, processor, [picture], [prompt])
-    first, cache = prefill(lm, embeds, mask)
-    cache.batch_repeat_interleave(len(continuations))
-    ids = [tok(c, add_special_tokens=False)["input_ids"] + [tok.eos_token_id] for c in continuations]
-    longest = max(map(len, ids))
-    x = torch.tensor([i + [tok.pad_token_id] * (longest - len(i)) for i in ids], device=self.device)
-    seen = torch.tensor([[1] * len(i) + [0] * (longest - len(i)) for i in ids], device=self.device)
-    later = lm.base_model(input_ids=x[:, :-1], attention_mask=torch.cat([mask.expand(len(ids), -1), seen[:, :-1]], 1),
-        position_ids=mask.sum() + torch.arange(longest - 1, device=self.device)[None].expand(len(ids), -1),
-        past_key_values=cache, use_cache=True).last_hidden_state
-    hidden = torch.cat([first[:, None].expand(len(ids), -1, -1), later], 1)          # [continuations, longest, D]
-    log_p = lm.get_output_embeddings()(hidden).float().log_softmax(-1).gather(-1, x[..., None])[..., 0]
-    return (log_p * seen).sum(-1).tolist()
+    pictures:list,  # images, or features [T, C]
+    prompts:list,  # for each picture, a list of texts that might stand before
+    continuations:list,  # for each picture, a list of texts that might follow each of its prompts
+    are_features:bool=False,  # what the pictures are
+) -> list:  # for each picture, for each prompt, for each continuation: a float, in nats; the end mark counts
+    "How probable is each continuation after each prompt? One pass; picture, and what all its texts begin with, are read once"
+    model, tok = for_asking(self), processor.tokenizer
+    packed = [pack_texts(tokenize_pairs(tok, [(p, c) for p in ps for c in cs], max_length=10**9)) for ps, cs in zip(prompts, continuations)]
+    pictures = [torch.as_tensor(p) for p in pictures] if are_features else processor.pixels(list(pictures))
+    batch = Collator(processor)([item | {"image_features" if are_features else "pixel_values": p} for item, p in zip(packed, pictures)])
+    batch = {k: v.to(model.device) for k, v in batch.items()}
+    learned = batch["labels"] != -100
+    log_p = model(**batch).logits.float().log_softmax(-1).gather(-1, batch["labels"][learned][:, None])[:, 0]    # [learned]
+    rows, texts = learned.nonzero()[:, 0], batch["segments"][..., 0][learned]
+    sums = log_p.new_zeros(len(packed), int(texts.max()) + 1).index_put_((rows, texts), log_p, accumulate=True).tolist()
+    return [[row[n * len(cs):(n + 1) * len(cs)] for n in range(len(ps))] for row, ps, cs in zip(sums, prompts, continuations)]
 
 def rank_choices(
     model, processor,
@@ -335,9 +331,33 @@ def rank_choices(
     choices:list,  # for each question, the answers to compare
     chains:list|None=None,  # for each question, a chain that the answer shall follow; None: rank direct answers
     with_choices:bool=False,  # show the choices in the prompt
+    batch_size:int|None=None,  # questions at a time; None: as many as fit into half of the free memory
 ) -> list:  # for each question, the log-probability of each of its choices, in nats
     "Find out how probable the model holds each choice"
+    kind = "direct" if chains is None else "cot"
+    return [ranks[0] for ranks in _ranks(model, processor, images, questions, choices, chains, with_choices, (kind,), batch_size)]
+
+def rank_both(
+    model, processor, images:list, questions:list, choices:list,
+    chains:list,  # for each question, the chain that the cot arm's answer shall follow
+    with_choices:bool=False, batch_size:int|None=None,
+) -> dict:  # arm → for each question, the log-probability of each of its choices, in nats
+    "Rank the choices in both arms, from one reading of picture and question; arguments as of `rank_choices`"
+    ranks = _ranks(model, processor, images, questions, choices, chains, with_choices, ARMS, batch_size)
+    return {arm: [r[n] for r in ranks] for n, arm in enumerate(ARMS)}
+
+def _ranks(model, processor, images, questions, choices, chains, with_choices, arms, batch_size):
     if not len(images) == len(questions) == len(choices): raise InputError("Give one picture and one list of choices for each question.")
+    if chains is not None and len(chains) != len(questions): raise InputError(f"There are {len(chains)} chains for {len(questions)} questions: give one for each.")
+    for q, options in zip(questions, choices):
+        if not options: raise InputError(f"There are no choices to rank for the question {q!r}: leave it out.")
     shown = choices if with_choices else [None] * len(questions)
-    prompts = [format_prompt(q, "cot", shown[n]) + f"{chains[n]}\nAnswer:" if chains else format_prompt(q, "direct", shown[n]) for n, q in enumerate(questions)]
-    return [model.log_probs(processor, image, prompt, [f" {o}" for o in options]) for image, prompt, options in zip(images, prompts, choices)]
+    prompts = [[format_prompt(q, a, shown[n]) + (f"{chains[n]}\nAnswer:" if a == "cot" else "") for a in arms] for n, q in enumerate(questions)]
+    ends, out = [[f" {o}" for o in options] for options in choices], [None] * len(questions)
+    lengths = [len(c) * sum(map(len, p)) for p, c in zip(prompts, choices)]                                     # letters, to sort by
+    order = sorted(range(len(questions)), key=lengths.__getitem__)
+    size = batch_size or (min(32, fitting_batch_size(model, max(lengths) // 3)) if lengths else 1)              # a token has three letters or more
+    for some in (order[k:k + size] for k in range(0, len(order), size)):
+        ranks = model.log_probs(processor, [images[i] for i in some], [prompts[i] for i in some], [ends[i] for i in some])
+        for i, r in zip(some, ranks): out[i] = r
+    return out

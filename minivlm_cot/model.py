@@ -189,7 +189,7 @@ def forward(self:MiniVLM,
     pixel_values:torch.Tensor|None=None,  # [B, 3, H, W]
     image_features:torch.Tensor|None=None,  # [B, T, vision width] instead of pixel_values
     labels:torch.Tensor|None=None,  # [B, S]; -100 is not learned
-    segments:torch.Tensor|None=None,  # [B, S], several texts about one picture in a row: 0 0 0 1 1 …, what they share −2, padding −1; None: one text
+    segments:torch.Tensor|None=None,  # [B, S, 2], several texts about one picture in a row, see `segment_mask`; None: one text
     num_items_in_batch=None,  # learned tokens of the whole step, when it is split into several batches
     **kwargs,  # for the language model, such as use_cache
 ) -> CausalLMOutputWithPast:  # with labels: loss, and logits [learned, V] of the learned positions; without: logits [B, S, V]
@@ -213,18 +213,17 @@ def forward(self:MiniVLM,
 
 # %% ../nbs/01_model.ipynb #6e7a3c3e
 def segment_mask(
-    segments:torch.Tensor,  # [B, S] number of the text that each token belongs to; −2: of all texts, stands before them; padding −1
+    segments:torch.Tensor,  # [B, S, 2] numbers of the first and the last text that each token belongs to, padding −1, −1
     n_image:int,  # image tokens before the texts
     attention:str="sdpa",  # transformers' name of the kernel: “eager” kinds add a mask, others choose by it
 ) -> tuple:  # mask [B, 1, T+S, T+S], positions [B, T+S]
-    "Let each text see the picture, what all texts share, and itself"
-    B, S = segments.shape
-    whole = torch.cat([segments.new_full((B, n_image), -2), segments], 1)                       # −2: the picture
+    "Let each text see the picture, what it shares with others, and itself"
+    B, S, _ = segments.shape
+    picture = torch.tensor([-1, S], device=segments.device).expand(B, n_image, 2)               # belongs to all
+    first, last = torch.cat([picture, segments], 1).unbind(-1)                                  # [B, T+S]
     before = torch.ones(n_image + S, n_image + S, dtype=torch.bool, device=segments.device).tril()
-    allowed = before & ((whole[:, None, :] == -2) | (whole[:, None, :] == whole[:, :, None]))
-    inside = (segments[:, :, None] == segments[:, None, :]).tril().sum(-1) - 1                 # place within its text
-    inside = inside + (segments != -2) * (segments == -2).sum(-1, keepdim=True)                # texts go on where the shared part ends
-    positions = torch.cat([torch.arange(n_image, device=segments.device).expand(B, -1), n_image + inside], 1)
+    allowed = before & (first[:, None, :] <= first[:, :, None]) & (last[:, :, None] <= last[:, None, :])
+    positions = allowed.sum(-1) - 1                                                             # who sees n others and itself is number n
     if attention not in ("eager", "small"): return allowed[:, None], positions
     return torch.zeros(allowed.shape, device=segments.device).masked_fill(~allowed, torch.finfo(torch.bfloat16).min)[:, None], positions
 

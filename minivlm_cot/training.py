@@ -417,7 +417,7 @@ def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
 
 def _texts(batch):
     "How many texts a batch holds"
-    return int((batch["segments"].amax(1) + 1).sum()) if "segments" in batch else len(batch["labels"])
+    return int((batch["segments"].amax((1, 2)) + 1).sum()) if "segments" in batch else len(batch["labels"])
 
 def _validate(validate, model, step, history, metrics):
     model.eval(); row = dict(validate(model, step), step=step); model.train()
