@@ -106,14 +106,16 @@ def minivlm_train(
     every_rationale:store_true=False,  # learn all rationales of a question in each epoch, instead of one drawn; not for scenes
     no_cache:store_true=False,  # compute the encoder's features anew for each batch instead of keeping them on disk; not for scenes
     gradient_checkpointing:store_true=False,  # less memory for a third more time; not for scenes
-    compile:str="",  # backend of torch.compile, such as inductor; not for scenes
+    compile:str="auto",  # backend of torch.compile, such as inductor; "" for none; auto: where it pays; not for scenes
     short:store_true=False,  # scenes only: a minute instead of ten; nothing worth a look is learned
     fresh:store_true=False,  # start over although there is a checkpoint
     seed:int=0,
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
     "Train a model to reason step by step and to answer directly"
+    if process_state().num_processes > 1: device = str(process_state().device)     # under accelerate launch, each process has its own
     if source == "scenes":
+        if process_state().num_processes > 1: raise InputError("The recipe for scenes is for one process: start it without accelerate launch, or choose another source.")
         recipe = Recipe.short() if short else Recipe()
         recipe.seed, recipe.cot_epochs, recipe.batch_size = seed, epochs or recipe.cot_epochs, batch_size or recipe.batch_size
         train_demo(out, recipe, device, fresh)
@@ -125,7 +127,7 @@ def minivlm_train(
             lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh,
             cache="" if no_cache else "features", gradient_checkpointing=gradient_checkpointing, compile=compile)
         _train_on(rows, model, processor, config, with_choices, max_length, lora, every_rationale)
-    print(f"model: {out}/model")
+    if process_state().is_main_process: print(f"model: {out}/model")
     part_ways()
 
 # %% ../nbs/09_cli.ipynb #63f64b17
@@ -166,7 +168,7 @@ def minivlm_eval(
         for arm, predicted in predict_aokvqa(vlm, processor, exam, with_choices, batch_size, progress=True).items():
             save_json(predicted, f"{out}/predictions_{arm}.json")
             print(f"predictions: {out}/predictions_{arm}.json")
-    if secret: return
+    if secret: return part_ways()
     report = evaluate_cot(vlm, processor, exam, batch_size=batch_size, with_choices=with_choices, seed=seed, progress=True)
     _write(report, exam, out)
     part_ways()

@@ -173,6 +173,7 @@ def fingerprint(
 # %% ../nbs/00_core.ipynb #f90a5082
 def process_state() -> PartialState:
     "Which process of a run is this: num_processes, process_index, is_main_process, device"
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"      # else, under --use_fsdp, transformers gives empty weights to all but the first
     return PartialState(cpu="LOCAL_RANK" in os.environ and not torch.cuda.is_available())
 
 

@@ -31,7 +31,7 @@ from .visualization import choose_cards, plot_accuracy, plot_comparison, plot_lo
 @dataclass
 class Recipe:
     "All that decides what the demo does"
-    pictures:int=24_000  # drawn for training; one question each
+    pictures:int=20_000  # drawn for training; one question each
     encoder_steps:int=300  # of 256 pictures
     align_steps:int=300  # of 128 pictures
     base_turns:int=2  # exercises for each picture before any question
@@ -166,8 +166,7 @@ def build_model(
     set_seed(seed)
     tokenizer = train_tokenizer(text for r in _with_tasks(rows[:4000], seed) for arm in ("cot", "direct", "caption", "list", "name", "find", "look", "tell") for text in format_pair(r, arm))
     processor = MiniVLMProcessor(small_image_processor(), tokenizer)
-    # plain (“eager”) attention: for such short texts its backward pass is twice as fast on a processor as the fused one
-    model = MiniVLM.from_components(encoder, small_language_config(tokenizer), drop_cls=True, projector_hidden_size=256, attn_implementation="eager", device=device, summary=summary)
+    model = MiniVLM.from_components(encoder, small_language_config(tokenizer), drop_cls=True, projector_hidden_size=256, device=device, summary=summary)
     return model, processor
 
 def _with_tasks(rows, seed, turn=0):
@@ -206,10 +205,10 @@ def train_cot(
     fresh:bool=False, progress:bool=True,
 ) -> History:
     "Stage 4: the questions, each in every arm"
-    epochs = epochs or recipe.cot_epochs
-    data = CoTReasoningDataset(rows, processor, arms=arms, image_features=features)
-    steps = epochs * -(-len(data) // recipe.batch_size)
-    config = _config(recipe, out, epochs, validate_every=max(1, steps // recipe.validations) if validate else 0, fresh=fresh)
+    epochs, batch = epochs or recipe.cot_epochs, recipe.batch_size // len(arms)
+    data = CoTReasoningDataset(rows, processor, arms=arms, image_features=features, together=True)    # both arms behind one picture and one question
+    steps = epochs * -(-len(data) // batch)
+    config = _config(recipe, out, epochs, batch_size=batch, validate_every=max(1, steps // recipe.validations) if validate else 0, fresh=fresh)
     return train_cot_vlm(model, processor, data, config, validate, progress=progress)
 
 # %% ../nbs/08_chain_of_thought.ipynb #56abca31

@@ -4,21 +4,28 @@
 
 # %% auto #0
 __all__ = ['length_batches', 'cache_features', 'FeatureStore', 'cache_dataset', 'prepare_pixels', 'Muon', 'orthogonalise',
-           'TrainConfig', 'lr_at', 'make_optimizers', 'finish_step_first', 'save_checkpoint', 'load_checkpoint',
-           'fast_attention', 'run_identity', 'History', 'train_cot_vlm', 'steps_per_epoch', 'add_lora']
+           'TrainConfig', 'lr_at', 'make_optimizers', 'finish_step_first', 'from_first', 'save_checkpoint',
+           'load_checkpoint', 'compiled_layers', 'can_compile', 'compile_backend', 'fast_attention', 'run_identity',
+           'wants_fsdp', 'same_start', 'spread', 'gathered', 'History', 'train_cot_vlm', 'steps_per_epoch', 'add_lora']
 
 # %% ../nbs/04_training.ipynb #be6be1b0
-import json, math, random, signal, time
+import json, math, os, random, shutil, signal, sys, sysconfig, time
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import nn
+from accelerate.utils import broadcast_object_list, gather_object, recursively_apply
+from torch import distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, process_state, read_jsonl, writable_dir
 from .dataset import Collator, CoTReasoningDataset, example_image
@@ -114,16 +121,18 @@ def cache_dataset(
     model,  # with a frozen encoder
     folder,  # of the store
     precision:str="auto",  # of the encoder
-    accelerator=None,  # where several processes train, the first computes and the others wait
+    accelerator=None,  # where several processes train, the first computes and the others wait; then the first of each machine whose disk is another
     progress:bool=True,  # show a bar, and say how large the store is
 ) -> FeatureStore:
     "Give a dataset its pictures' features, from a store on disk"
     store = FeatureStore(folder, model, data.processor, precision=precision)
     images = [example_image(e) if e.get("image") is None else e["image"] for e in data.examples]
-    if accelerator is None or accelerator.is_main_process: store.rows(images, progress=progress)
-    if accelerator is not None: accelerator.wait_for_everyone(); store.reload()
-    data.features, data.feature_index = store.array, store.rows(images)
-    if progress and (accelerator is None or accelerator.is_main_process): print(f"features of {len(set(data.feature_index)):,} pictures, {len(set(data.feature_index)) * store.row_bytes / 1e6:,.1f} MB, in {store.folder}")
+    first = accelerator is None or accelerator.is_main_process
+    for my_turn in (first, accelerator is not None and accelerator.is_local_main_process and not first):
+        if my_turn: store.rows(images, progress=progress)                         # in the second turn, nothing is missing where the disk is shared
+        if accelerator is not None: accelerator.wait_for_everyone(); store.reload()
+    data.feature_index = store.rows(images); data.features = store.array          # in this order: looking may add rows
+    if progress and first: print(f"features of {len(set(data.feature_index)):,} pictures, {len(set(data.feature_index)) * store.row_bytes / 1e6:,.1f} MB, in {store.folder}")
     return store
 
 def _plain(known): return {k: v for k, v in known.items() if not k.startswith("_")}
@@ -156,9 +165,17 @@ class Muon(torch.optim.Optimizer):
                 updates = []
                 for p in params:
                     m = self.state[p].setdefault("momentum", torch.zeros_like(p)).lerp_(p.grad, 1 - group["momentum"])
-                    updates.append(p.grad.lerp(m, group["momentum"]))                       # Nesterov's look ahead
+                    updates.append(_whole(p.grad.lerp(m, group["momentum"])))               # Nesterov's look ahead
                 x = orthogonalise(torch.stack(updates))
-                for p, u in zip(params, x): p.mul_(1 - group["lr"] * group["weight_decay"]).add_(u.to(p.dtype), alpha=-.2 * max(shape)**.5 * group["lr"])
+                for p, u in zip(params, x): p.mul_(1 - group["lr"] * group["weight_decay"]).add_(_my_part(u.to(p.dtype), p), alpha=-.2 * max(shape)**.5 * group["lr"])
+
+def _whole(x):
+    "A tensor that is spread over the processes, put together in each of them: all must ask"
+    return x.full_tensor() if isinstance(x, DTensor) else x
+
+def _my_part(x, like):
+    "This process's part of what all of them hold, where `like` is spread over them; a number, such as a count of steps, is no such thing"
+    return distribute_tensor(x, like.device_mesh, like.placements, src_data_rank=None) if isinstance(like, DTensor) and x.shape == like.shape else x
 
 def orthogonalise(
     x:torch.Tensor,  # [n, rows, columns]
@@ -197,7 +214,7 @@ class TrainConfig:
     num_workers:int=0  # processes that prepare data; worth it for large photographs that are not cached
     cache:str="features"  # folder for the frozen encoder's features, in `out` unless absolute; "" computes them anew for every batch
     gradient_checkpointing:bool=False  # keep less for the way back and compute it again: a third more time, a fraction of the memory
-    compile:str=""  # backend of torch.compile for the language model, such as "inductor"; "" runs it as it is
+    compile:str="auto"  # backend of torch.compile for the layers, such as "inductor"; "": none; auto: where it pays, see `compile_backend`
     fresh:bool=False  # start over although there is a checkpoint
 
     def __post_init__(self):
@@ -258,26 +275,94 @@ def finish_step_first():
 # %% ../nbs/04_training.ipynb #123d0d7d
 def _trainable(model): return {n: p for n, p in model.named_parameters() if p.requires_grad}
 
-def save_checkpoint(path, model, optimizers, step:int, identity:str) -> None:
-    "Write all that the next step depends on, in one file, in one step"
-    rng = dict(cpu=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])
-    state = dict(step=step, identity=identity, rng=rng, model={n: p.detach() for n, p in _trainable(model).items()}, optimizers=[o.state_dict() for o in optimizers])
-    with atomic_path(path) as temporary: torch.save(state, temporary)
+def from_first(
+    make,  # called in the first process only
+):  # what it returned, in each process, with tensors that have no content in the others; its InputError is raised in each
+    "Let the first process look, where the others may not have the same disk"
+    first, found, said = process_state().is_main_process, None, [None]
+    if process_state().num_processes == 1: return make()
+    if first:
+        try: found = make(); said = [recursively_apply(lambda x: x.to("meta"), found)]
+        except InputError as e: said = [e]
+    broadcast_object_list(said)
+    if isinstance(said[0], InputError): raise said[0]
+    return found if first else said[0]
 
-def load_checkpoint(path, model, optimizers, identity:str) -> int:  # steps done
-    "Put everything back"
+def save_checkpoint(path, model, optimizers, step:int, identity:str) -> None:
+    "Write all that the next step depends on, in one file, in one step; of several processes each must call, and the first writes"
+    several, first = process_state().num_processes > 1, process_state().is_main_process
+    rng = dict(cpu=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])
+    state = dict(model={n: p.detach() for n, p in _trainable(model).items()}, optimizers=[o.state_dict() for o in optimizers])
+    def whole(x): x = _whole(x); return x.cpu() if first else None                # one tensor at a time, so that nobody but the first ever holds all
+    if several: state = recursively_apply(whole, state)
+    state |= dict(step=step, identity=identity, rng=gather_object([rng]) if several else rng)
+    if first:
+        with atomic_path(path) as temporary: torch.save(state, temporary)
+
+def _dealt(x, device):
+    "The content of a tensor that came by `from_first`"
+    if process_state().num_processes == 1: return x
+    x = torch.empty(x.shape, dtype=x.dtype, device=device) if x.is_meta else x.to(device)
+    distributed.broadcast(x, 0)
+    return x
+
+def _read_checkpoint(path, identity, names):
     try: state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e: raise InputError(f"The checkpoint {path} cannot be read ({type(e).__name__}): delete it, or train with fresh=True.") from None
     if state["identity"] != identity:
         raise InputError(f"The checkpoint {path} belongs to a run with other settings or data: choose another out folder, or start over with fresh=True.")
-    parameters = _trainable(model)
-    if parameters.keys() != state["model"].keys(): raise InputError(f"The checkpoint {path} is of another model: choose another out folder.")
+    if state["model"].keys() != names: raise InputError(f"The checkpoint {path} is of another model: choose another out folder.")
+    return state
+
+def load_checkpoint(path, model, optimizers, identity:str) -> int:  # steps done
+    "Put everything back; of several processes, the first reads and deals out, one tensor at a time"
+    parameters, device = _trainable(model), model.device
+    state = from_first(lambda: _read_checkpoint(path, identity, parameters.keys()))
     with torch.no_grad():
-        for n, p in parameters.items(): p.copy_(state["model"][n])
-    for o, s in zip(optimizers, state["optimizers"]): o.load_state_dict(s)
-    torch.set_rng_state(state["rng"]["cpu"])
-    if state["rng"]["cuda"]: torch.cuda.set_rng_state_all(state["rng"]["cuda"])
+        for n, p in parameters.items(): p.copy_(_my_part(_dealt(state["model"][n], device), p))
+    for o, s in zip(optimizers, state["optimizers"]):
+        order = [p for g in o.param_groups for p in g["params"]]
+        s["state"] = {k: {n: _my_part(_dealt(x, device), order[k]) for n, x in known.items()} for k, known in s["state"].items()}
+        o.load_state_dict(s)
+    rng = recursively_apply(lambda x: _dealt(x, device).cpu(), state["rng"])
+    if isinstance(rng, list): rng = rng[process_state().process_index]
+    torch.set_rng_state(rng["cpu"])
+    if rng["cuda"]: torch.cuda.set_rng_state_all(rng["cuda"])
     return state["step"]
+
+# %% ../nbs/04_training.ipynb #56f0f28f
+@contextmanager
+def compiled_layers(
+    model,  # a MiniVLM
+    backend:str="inductor",  # of torch.compile; "": nothing is compiled
+):
+    "Compile each layer of the language model, and the loss, for texts of any length; afterwards they are as before, and coming again costs nothing"
+    layers = next(m for m in model.language_model.modules() if isinstance(m, nn.ModuleList))
+    parts = (*layers, model.token_loss) if backend else ()
+    for part in parts: part.compile(backend=backend, dynamic=True)
+    try: yield
+    finally:
+        for part in parts: part._compiled_call_impl = None                               # torch has no public way back
+
+def can_compile() -> bool:
+    "Is there what torch's C++ backend needs: a compiler and Python's headers?"
+    return sys.platform == "linux" and bool(shutil.which(os.environ.get("CXX", "g++"))) and (Path(sysconfig.get_path("include"))/"Python.h").exists()
+
+def compile_backend(
+    model,  # a MiniVLM
+    config:TrainConfig,
+    steps:int,  # of the run
+) -> str:  # "": do not compile
+    "What was asked for; on auto, compile on processors in runs of 500 steps or more, which is where it was measured to pay for models of any size"
+    if config.compile != "auto": return config.compile
+    return "inductor" if model.device.type == "cpu" and steps >= 500 and can_compile() else ""
+
+def _meet_first_batch(model, data, processor, config, accelerator, steps, backend):
+    "Compile on the run's first batch, so that the kernels of a run that goes on are those that it began with"
+    with fast_attention(model), compiled_layers(model, backend):
+        for batch in next(_batches(data, Collator(processor), config, accelerator, steps[:1])):
+            with autocast(model.device, config.precision): model.train()(**{n: x.to(model.device) for n, x in batch.items()}).loss.backward()
+    model.zero_grad()
 
 # %% ../nbs/04_training.ipynb #2bcc2c4b
 @contextmanager
@@ -300,6 +385,48 @@ def run_identity(
 ) -> str:
     "What a checkpoint must agree with for a run to go on from it"
     return fingerprint(config.identity, n_items, processes)
+
+# %% ../nbs/04_training.ipynb #9c042539
+def wants_fsdp() -> bool:
+    "Was this run started with `accelerate launch --use_fsdp`?"
+    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"   # accelerate itself would refuse where there is no GPU
+
+def same_start(model) -> None:
+    "Give every process the first one's weights: a new projector is random"
+    for x in (*model.parameters(), *model.buffers()): distributed.broadcast(x.detach(), 0)
+
+def spread(
+    model,  # a MiniVLM, the same in each process
+):  # a copy; this process holds its part of each weight, and with it of each gradient and moment
+    "FSDP: a layer is put together when it is its turn, and let go again; the embeddings, which are needed first and last, stay together for the step"
+    copy = deepcopy(model.cpu())                                                 # which waits in main memory until the weights come home
+    frozen = set(copy.vision_encoder.parameters()) if copy.vision_is_frozen else set()
+    copy.vision_encoder.to(process_state().device)                               # small, and asked for pictures at any time: it stays whole
+    mesh = init_device_mesh(process_state().device.type, (process_state().num_processes,))
+    for layer in (copy.language_model if frozen else copy).modules():
+        if isinstance(layer, GradientCheckpointingLayer): fully_shard(layer, mesh=mesh)      # which transformers' decoder layers are
+    return fully_shard(copy, mesh=mesh, ignored_params=frozen)
+
+@contextmanager
+def gathered(
+    model,  # maybe one that `spread` made
+):
+    "Give each process the whole model for a while, so that each can generate at its own pace"
+    units = [m for m in model.modules() if isinstance(m, FSDPModule)]
+    for m in units: m.set_reshard_after_forward(False, recurse=False); m.unshard()
+    try: yield
+    finally:
+        for m in units: m.set_reshard_after_forward(m is not model, recurse=False); m.reshard()
+
+def _train_spread(model, *args, **kwargs):
+    "Train a copy that is spread over the processes, and bring its weights home"
+    copy = spread(model)
+    history = train_cot_vlm(copy, *args, **kwargs)
+    with torch.no_grad():
+        for p, learned in zip(_trainable(model).values(), _trainable(copy).values()): p.copy_(_whole(learned))
+    del copy                                                                     # makes room for the whole
+    model.to(process_state().device).eval()
+    return history
 
 # %% ../nbs/04_training.ipynb #3bc24310
 @dataclass
@@ -338,41 +465,45 @@ def train_cot_vlm(
     "Train projector and language model; run it again to go on where it stopped"
     process_state()                                                              # tells accelerate, also where there is no GPU, that there are others
     config, accelerator = config or TrainConfig(), Accelerator()
+    copies = accelerator.num_processes > 1 and not isinstance(model, FSDPModule)  # of several processes, each has all of the model
+    if copies: same_start(model.to(accelerator.device))
+    if copies and wants_fsdp(): return _train_spread(model, processor, data, config, validate, progress)
     if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True)
     out = writable_dir(config.out)
     checkpoint, metrics = out/"checkpoint.pt", out/"metrics.jsonl"
     if config.fresh: [p.unlink(missing_ok=True) for p in (checkpoint, metrics)]
-    if accelerator.num_processes > 1: model.to(accelerator.device)
     if config.cache and getattr(data, "features", True) is None and model.vision_is_frozen: cache_dataset(data, model, out/config.cache, config.precision, accelerator, progress)
     if config.gradient_checkpointing: model.language_model.gradient_checkpointing_enable(dict(use_reentrant=False))
-    if config.compile: model.language_model.base_model.compile(backend=config.compile, dynamic=True)
     optimizers = make_optimizers(model, config)
     steps = [(e, s) for e in range(config.epochs) for s in range(steps_per_epoch(len(data), config, accelerator.num_processes))]
+    backend = compile_backend(model, config, len(steps))
     identity = run_identity(config, len(data), accelerator.num_processes)
-    done = load_checkpoint(checkpoint, model, optimizers, identity) if checkpoint.exists() else 0
-    history = _history_until(metrics, done)
-    wrapped = accelerator.prepare_model(model) if accelerator.num_processes > 1 else model
+    going_on = from_first(checkpoint.exists)
+    if going_on and backend: _meet_first_batch(model, data, processor, config, accelerator, steps, backend)
+    done = load_checkpoint(checkpoint, model, optimizers, identity) if going_on else 0
+    history = from_first(lambda: _history_until(metrics, done))
+    wrapped = accelerator.prepare_model(model) if copies else model
+    note = lambda row: accelerator.is_main_process and append_jsonl(row, metrics)
     history.finished = done == len(steps)
-    if history.finished: append_jsonl(dict(finished=True), metrics); return history
+    if history.finished: note(dict(finished=True)); return history
     if done and progress: print(f"going on after step {done} of {len(steps)}")
     model.train()
-    def save(step): accelerator.is_main_process and save_checkpoint(checkpoint, model, optimizers, step, identity)
-    with finish_step_first() as stop, fast_attention(model), tqdm(total=len(steps), initial=done, desc=out.name, disable=not (progress and accelerator.is_main_process)) as bar:
+    with finish_step_first() as stop, fast_attention(model), compiled_layers(model, backend), tqdm(total=len(steps), initial=done, desc=out.name, disable=not (progress and accelerator.is_main_process)) as bar:
         tick = time.perf_counter()                                                # a step's time includes waiting for its data, but no validation
         for step, batches in enumerate(_batches(data, Collator(processor), config, accelerator, steps[done:]), done):
             waited = time.perf_counter() - tick
             row = _one_step(wrapped, model, optimizers, batches, lr_at(step, len(steps), config), config, accelerator)
             row |= dict(step=step + 1, seconds=round(time.perf_counter() - tick, 4), waiting=round(waited, 4))
-            history.rows.append(row)
-            if accelerator.is_main_process: append_jsonl(row, metrics)
+            history.rows.append(row); note(row)
             bar.update(); bar.set_postfix(loss=f"{np.mean(history.losses[-20:]):.3f}", refresh=False)
-            if config.validate_every and validate and (step + 1) % config.validate_every == 0: _validate(validate, model, step + 1, history, metrics)
+            if config.validate_every and validate and (step + 1) % config.validate_every == 0: _validate(validate, model, step + 1, history, note)
             last_of_epoch = step + 1 == len(steps) or steps[step + 1][1] == 0
-            if last_of_epoch or stop.asked or (step + 1) % config.save_every == 0: save(step + 1)
-            if stop.asked: raise KeyboardInterrupt
+            stopped = bool(accelerator.gather(torch.tensor([stop.asked], device=model.device)).any())             # one process may hear of it a step before another
+            if last_of_epoch or stopped or (step + 1) % config.save_every == 0: save_checkpoint(checkpoint, model, optimizers, step + 1, identity)
+            if stopped: raise KeyboardInterrupt
             tick = time.perf_counter()
     history.finished = True
-    append_jsonl(dict(finished=True), metrics)
+    note(dict(finished=True))
     model.eval()
     return history
 
@@ -404,8 +535,7 @@ def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
         for g in o.param_groups: g["lr"] = g["full_lr"] * rate
     for k, batch in enumerate(batches):
         batch = {n: x.to(model.device) for n, x in batch.items()}
-        last = k == len(batches) - 1
-        with autocast(model.device, config.precision), (accelerator.no_sync(wrapped) if not last else nullcontext()):
+        with autocast(model.device, config.precision), _exchange(wrapped, accelerator, k == len(batches) - 1):
             part = wrapped(**batch, num_items_in_batch=total / accelerator.num_processes).loss
             part.backward()
         loss += part.detach() / accelerator.num_processes
@@ -415,13 +545,19 @@ def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
     if not math.isfinite(loss): raise InputError(f"The loss became {loss}: lower the learning rates (lr_language {config.lr_language}, lr_projector {config.lr_projector}).")
     return dict(loss=loss, lr=rate, sequences=sum(map(_texts, batches)) * accelerator.num_processes, tokens=int(total))
 
+def _exchange(wrapped, accelerator, last):
+    "Gradients are exchanged once a step, after its last batch"
+    if isinstance(wrapped, FSDPModule): wrapped.set_requires_gradient_sync(last)
+    return nullcontext() if last or isinstance(wrapped, FSDPModule) else accelerator.no_sync(wrapped)
+
 def _texts(batch):
     "How many texts a batch holds"
     return int((batch["segments"].amax((1, 2)) + 1).sum()) if "segments" in batch else len(batch["labels"])
 
-def _validate(validate, model, step, history, metrics):
-    model.eval(); row = dict(validate(model, step), step=step); model.train()
-    history.validations.append(row); append_jsonl(row, metrics)
+def _validate(validate, model, step, history, note):
+    with gathered(model), torch.compiler.set_stance("force_eager"): row = dict(validate(model.eval(), step), step=step)     # answering has other shapes at every word
+    model.train()
+    history.validations.append(row); note(row)
 
 def _history_until(metrics, step):
     "The rows of the steps that the checkpoint knows of; later ones will be made again"

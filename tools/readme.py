@@ -15,7 +15,7 @@ def text_of(cell):
     "A cell as Markdown; nothing for hidden ones"
     source = "".join(cell["source"])
     if cell["cell_type"] == "markdown":
-        source = re.sub(r"\]\((\d\d_\w+)\.html", rf"]({SITE}\1.html", source)  # pages of the site
+        source = re.sub(r"\]\((\d\d\w+)\.html", rf"]({SITE}\1.html", source)  # pages of the site
         return re.sub(r"(\(|src=\")images/", r"\1nbs/images/", source)
     if re.search(r"^#\|\s*(hide|default_exp)", source, re.M) or not source.strip():
         return ""
