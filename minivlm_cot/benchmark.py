@@ -294,7 +294,7 @@ def _tokenizer(rows, vocab_size): return train_tokenizer((t for r in rows for ar
 
 def scaling(
     model:MiniVLM,
-    rounds:int=2,
+    rounds:int=1,
     progress:bool=True,
 ) -> dict:  # dial → {value: texts per second}
     "How the speed of training changes with batch, text and image tokens, one dial at a time"
@@ -308,7 +308,7 @@ def scaling(
         return Way(run, n)
     model.language_model.set_attn_implementation("small" if model.device.type == "cpu" else "sdpa")
     pooled = [pooled_model(model, k) if k > 1 else model for k in range(1, side + 1) if side % k == 0]
-    dials = dict(batch={n: way(n) for n in (1, 2, 4, 8, 16, 32)}, text={n: way(8, Lengths(n // 2, n - n // 2)) for n in (30, 60, 120, 240)},
+    dials = dict(batch={n: way(n) for n in (1, 2, 4, 8, 16)}, text={n: way(8, Lengths(n // 2, n - n // 2)) for n in (30, 60, 120, 240)},
                  image_tokens={m.config.n_image_tokens: way(8, model=m) for m in pooled})
     return {dial: {n: float(np.median(s)) for n, s in alternate(ways, rounds, model.device, progress).items()} for dial, ways in dials.items()}
 
@@ -332,7 +332,7 @@ part_ways()
 def scaling_processes(
     preset:str,
     processes=(1, 2),  # of one thread each
-    rounds:int=3,
+    rounds:int=2,
 ) -> dict:  # processes → texts per second of all together
     "How the speed of training grows with the processes that share a step; on the CPU"
     out, lo = {}, dict(GLOO_SOCKET_IFNAME="lo") if sys.platform == "linux" else {}
@@ -377,23 +377,32 @@ def run_benchmark(
     rounds:int=3,
     compiled:bool|None=None,  # also with compiled layers; None: where there is a compiler
     others:bool=True,  # also measure memory and several processes, in processes of their own; on the CPU
+    out=None,  # JSON file that grows with each part
     progress:bool=True,
 ) -> dict:
     "Everything of this chapter on this machine"
-    device = pick_device(device)
+    if preset not in PRESETS: raise InputError(f"Unknown preset {preset!r}: use one of {', '.join(PRESETS)}.")
+    device, found = pick_device(device), {}
+    compiled, small = can_compile() if compiled is None else compiled, preset == "demo"
+    def note(**parts):
+        found.update(parts)
+        if out: save_json(found, out)                                   # a long measurement that is stopped keeps what it has
+    note(preset=preset, machine=machine(device), rounds=rounds, memory={}, processes={})
+    if others and device.type == "cpu":                                 # first, while this process is small
+        note(memory={w: peak_memory(preset, w) for w in ("plain", "+ bf16", "+ attention for short texts") + (("+ layers compiled",) if compiled else ())})
+        note(processes=scaling_processes(preset))
+    note(peaks={p: measured_peak(device, p) for p in (("bf16", "fp32") if has_fast_bf16(device) else ("fp32",))}, bandwidth=measured_bandwidth(device))
     model = preset_model(preset, device)
-    compiled, others = can_compile() if compiled is None else compiled, others and device.type == "cpu"
-    found = dict(preset=preset, machine=machine(device), rounds=rounds, peaks={p: measured_peak(device, p) for p in (("bf16", "fp32") if has_fast_bf16(device) else ("fp32",))}, bandwidth=measured_bandwidth(device))
     ways = training_ways(model, pooled_model(model, 2), compiled=compiled)
-    found |= dict(training=alternate(ways, rounds, device, progress), flops_per_text={name: way.flops / way.items for name, way in ways.items()})
+    note(training=alternate(ways, rounds, device, progress), flops_per_text={name: way.flops / way.items for name, way in ways.items()})
     del ways
-    found["answering"] = alternate(answering_ways(model, few=4), rounds, device, progress, cold=() if preset == "demo" else ("plain",))
-    found["chains"] = alternate(_chains(model), rounds, device, progress)
-    found["equal_words"] = _equal_words(model, 8)
-    found["scaling"] = scaling(model, progress=progress)
-    found["data"] = scaling_data(model, (32, 64, 128) if preset != "demo" else (64, 128), progress=False)
-    at_four = ("plain", "+ bf16", "+ attention for short texts") + (("+ layers compiled",) if compiled else ())
-    return found | dict(memory={w: peak_memory(preset, w) for w in at_four} if others else {}, processes=scaling_processes(preset) if others else {})
+    ways = answering_ways(model, few=4)
+    note(answering=alternate(ways, rounds, device, progress, cold=() if small else ways))        # at the real shape a call is half a minute of the same
+    del ways
+    note(chains=alternate(_chains(model), rounds, device, progress), equal_words=_equal_words(model, 8))
+    note(scaling=scaling(model, progress=progress))
+    note(data=scaling_data(model, (64, 128) if small else (16, 32, 64), progress=False))
+    return found
 
 def _equal_words(model, questions):
     "Which share of greedy words is that of the plain way, and which share bf16 leaves as it was"
@@ -439,7 +448,7 @@ def show_benchmark(
     lines += ["", f"Ours answers {generate:.2f} times as fast as transformers' generate. Greedy words equal to the plain way's, on {words['questions']} questions: {100 * words['fp32_as_plain']:.0f}% in fp32; bf16 equal to fp32: {100 * words['bf16_as_fp32']:.0f}%. "
         f"Best product of matrices: {', '.join(f'{v / 1e9:,.0f} GFLOP/s in {k}' for k, v in found['peaks'].items())}; memory: {found['bandwidth'] / 1e9:.0f} GB/s."]
     if found["memory"]: lines.append("Peak memory with four texts a step: " + ", ".join(f"{w} {b / 1e9:.1f} GB" for w, b in found["memory"].items()) + ".")
-    if found["processes"]: lines.append("Texts per second, all processes of one thread together, at 49 image tokens, uncompiled: " + ", ".join(f"{n}: {s:.1f}" for n, s in found["processes"].items()) + ".")
+    if found["processes"]: lines.append("Texts per second of processes with one thread each, all together, with 2 × 2 patches pooled, uncompiled: " + ", ".join(f"{n}: {s:.1f}" for n, s in found["processes"].items()) + ".")
     lines += ["", f"{m['name']}, {m['threads']} threads, torch {m['torch']}; medians and ranges over {found['rounds']} rounds."]
     return "\n".join(lines)
 
@@ -450,9 +459,9 @@ def minivlm_benchmark(
     preset:str="vit-b16-smollm-135m",  # or demo, which takes a minute
     device:str=None,  # cpu, cuda or mps; left out: the best there is
     rounds:int=3,  # each way is timed once in each
-    json:str=None,  # also write all numbers into this file
+    json:str=None,  # also write all numbers into this file, part by part
 ):
     "Compare the plain way of training and answering with ours, on this machine"
-    found = run_benchmark(preset, device, rounds)
+    found = run_benchmark(preset, device, rounds, out=json)
     print(show_benchmark(found))
-    if json: save_json(found, json); print(f"numbers: {json}")
+    if json: print(f"numbers: {json}")

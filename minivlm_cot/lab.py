@@ -205,7 +205,7 @@ def train_cot(
     fresh:bool=False, progress:bool=True,
 ) -> History:
     "Stage 4: the questions, each in every arm"
-    epochs, batch = epochs or recipe.cot_epochs, recipe.batch_size // len(arms)
+    epochs, batch = epochs or recipe.cot_epochs, max(1, recipe.batch_size // len(arms))
     data = CoTReasoningDataset(rows, processor, arms=arms, image_features=features, together=True)    # both arms behind one picture and one question
     steps = epochs * -(-len(data) // batch)
     config = _config(recipe, out, epochs, batch_size=batch, validate_every=max(1, steps // recipe.validations) if validate else 0, fresh=fresh)
