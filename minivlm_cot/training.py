@@ -362,7 +362,7 @@ def _meet_first_batch(model, data, processor, config, accelerator, steps, backen
     with fast_attention(model), compiled_layers(model, backend):
         for batch in next(_batches(data, Collator(processor), config, accelerator, steps[:1])):
             with autocast(model.device, config.precision): model.train()(**{n: x.to(model.device) for n, x in batch.items()}).loss.backward()
-    model.zero_grad()
+    model.eval().zero_grad()
 
 # %% ../nbs/04_training.ipynb #2bcc2c4b
 @contextmanager
