@@ -275,7 +275,7 @@ def train_demo(
 def _timed(seconds, out, name, work):
     "Do the work, note its seconds"
     started = time.perf_counter(); result = work()
-    seconds[name] = round(time.perf_counter() - started, 2); save_json(seconds, out/"seconds.json")
+    seconds.setdefault(name, round(time.perf_counter() - started, 2)); save_json(seconds, out/"seconds.json")      # what a run that goes on draws again has been counted
     return result
 
 def _check_run(out, recipe, fresh):
