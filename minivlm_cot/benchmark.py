@@ -12,6 +12,7 @@ __all__ = ['PRESETS', 'Lengths', 'make_batch', 'plain_loss', 'our_loss', 'count_
 import json, os, platform, subprocess, sys, tempfile, time
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from .core import InputError, autocast, cli_errors, has_fast_bf16, pick_device, 
 from .model import MiniVLM, MiniVLMProcessor, join_prefix, load_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer
 from .scenes import scene_examples
 from .dataset import ARMS, CoTReasoningDataset, format_pair, pack_texts
-from .training import TrainConfig, cache_dataset, can_compile, compiled_layers, make_optimizers, train_cot_vlm
+from .training import TrainConfig, cache_dataset, can_compile, compiled_layers, count_texts, make_optimizers, train_cot_vlm
 from .generation import for_asking, prefill, write_after
 from .real_models import real_shape, training_cost
 
@@ -62,9 +63,9 @@ def make_batch(
     batch |= dict(pixel_values=torch.randn(n // k, 3, side, side, generator=g), image_features=torch.randn(n // k, c.n_image_tokens, c.vision_config.hidden_size, generator=g).half())
     return {name: x.to(model.device) for name, x in batch.items()}
 
-def plain_loss(model:MiniVLM, batch:dict) -> torch.Tensor:
+def plain_loss(model:MiniVLM, batch:dict, picture="pixel_values") -> torch.Tensor:
     "What anybody would write: see, join, let the language model compute logits and loss everywhere"
-    image_tokens = model.embed_image(pixel_values=batch["pixel_values"])
+    image_tokens = model.embed_image(**{picture: batch[picture]})
     embeds, mask, positions = join_prefix(image_tokens, model.get_input_embeddings()(batch["input_ids"]), batch["attention_mask"])
     labels = torch.cat([torch.full(image_tokens.shape[:2], -100, device=embeds.device), batch["labels"]], 1)
     return model.language_model(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, labels=labels).loss
@@ -147,12 +148,12 @@ def training_ways(
                 loss.backward()
             nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.)
             optimizer.step(); optimizer.zero_grad()
-        return Way(run, _texts(batch), _flops(model, batch))
+        return Way(run, count_texts(batch), _flops(model, batch))
     simple = dict(optimizer=plain, precision="fp32", kernel="sdpa", compiled=False)
     def batch(model=model, n=batch_size, k=1, **kwargs): return make_batch(model, n, lengths, per_picture=k, **kwargs)
-    long, few = batch(n=4, padded=True), batch(n=4)
-    ways = {"plain": step(model, long, plain_loss, **simple), "+ features from the store": step(model, long, _stored_loss, **simple),
-        "+ pad to the longest": step(model, few, _stored_loss, **simple), "+ logits where learned": step(model, few, **simple),
+    long, few, stored_loss = batch(n=4, padded=True), batch(n=4), partial(plain_loss, picture="image_features")
+    ways = {"plain": step(model, long, plain_loss, **simple), "+ features from the store": step(model, long, stored_loss, **simple),
+        "+ pad to the longest": step(model, few, stored_loss, **simple), "+ logits where learned": step(model, few, **simple),
         "+ bf16": step(model, few, **simple | dict(precision="bf16")), f"+ {batch_size} texts a step": step(model, batch(), kernel="sdpa", compiled=False),
         "+ attention for short texts": step(model, batch(), compiled=False)}
     if compiled: ways["+ layers compiled"] = step(model, batch())
@@ -161,15 +162,6 @@ def training_ways(
         for name, k in (("one text a picture", 1), ("both arms", 2), ("four texts", 4)):
             ways[f"{pooled.config.n_image_tokens} image tokens, {name}"] = step(pooled, batch(pooled, 2 * batch_size, k))
     return ways
-
-def _stored_loss(model, batch):
-    "Stored features, but logits at all positions"
-    seen = model.embed_image(image_features=batch["image_features"])
-    embeds, mask, positions = join_prefix(seen, model.get_input_embeddings()(batch["input_ids"]), batch["attention_mask"])
-    labels = torch.cat([torch.full(seen.shape[:2], -100, device=embeds.device), batch["labels"]], 1)
-    return model.language_model(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, labels=labels).loss
-
-def _texts(batch): return int((batch["segments"].amax((1, 2)) + 1).sum()) if "segments" in batch else len(batch["labels"])
 
 def _flops(model, batch):
     "What a batch needs at the least: no padding, logits where something is learned, the encoder not counted"
@@ -232,25 +224,24 @@ def measured_peak(
     repeats:int=5,
 ) -> float:  # operations per second
     "The most that the device does on products of matrices"
-    best = 0.
-    for m, k, n in shapes:
+    def speed(m, k, n):
         a, b = (torch.randn(rows, k, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32) for rows in (m, n))
-        a @ b.T
-        for _ in range(repeats):
-            _wait(device); started = time.perf_counter()
-            a @ b.T; _wait(device)
-            best = max(best, 2 * m * k * n / (time.perf_counter() - started))
-    return best
+        return 2 * m * k * n / _shortest(lambda: a @ b.T, repeats, device)
+    return max(speed(*shape) for shape in shapes)
 
 def measured_bandwidth(device="cpu", megabytes:int=400, repeats:int=5) -> float:  # bytes per second, read and written
     "The most that memory delivers to a copy of something much larger than the caches"
     a = torch.ones(megabytes * 250_000, device=device); b = torch.empty_like(a)
-    b.copy_(a); best = 0.
+    return 2 * a.nbytes / _shortest(lambda: b.copy_(a), repeats, device)
+
+def _shortest(run, repeats, device):
+    "Seconds of the shortest of several runs, after one that is not measured"
+    run(); seconds = []
     for _ in range(repeats):
         _wait(device); started = time.perf_counter()
-        b.copy_(a); _wait(device)
-        best = max(best, 2 * a.nbytes / (time.perf_counter() - started))
-    return best
+        run(); _wait(device)
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
 
 def own_peak() -> int:  # bytes
     "The most memory that this process has had; of Linux the process's own record, since the usual one is inherited from whoever started it"
@@ -285,10 +276,12 @@ def preset_model(
     pool:int=1,  # pool × pool patches become one image token
 ) -> MiniVLM:
     "A model of the preset's shape with random weights"
-    if preset not in PRESETS: raise InputError(f"Unknown preset {preset!r}: use one of {', '.join(PRESETS)}.")
-    set_seed(0)
+    _check_preset(preset); set_seed(0)
     shape = real_shape() if preset == PRESETS[0] else (small_vision_config(), small_language_config(_tokenizer(scene_examples(64, "train"), 640)))
     return MiniVLM.from_components(*shape, pool=pool, attn_implementation="sdpa", device=device, summary=False)
+
+def _check_preset(preset):
+    if preset not in PRESETS: raise InputError(f"Unknown preset {preset!r}: use one of {', '.join(PRESETS)}.")
 
 def _tokenizer(rows, vocab_size): return train_tokenizer((t for r in rows for arm in ARMS for t in format_pair(r, arm)), vocab_size)
 
@@ -381,7 +374,7 @@ def run_benchmark(
     progress:bool=True,
 ) -> dict:
     "Everything of this chapter on this machine"
-    if preset not in PRESETS: raise InputError(f"Unknown preset {preset!r}: use one of {', '.join(PRESETS)}.")
+    _check_preset(preset)
     device, found = pick_device(device), {}
     compiled, small = can_compile() if compiled is None else compiled, preset == "demo"
     def note(**parts):

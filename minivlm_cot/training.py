@@ -6,7 +6,8 @@
 __all__ = ['length_batches', 'cache_features', 'FeatureStore', 'cache_dataset', 'prepare_pixels', 'Muon', 'orthogonalise',
            'TrainConfig', 'lr_at', 'make_optimizers', 'finish_step_first', 'from_first', 'save_checkpoint',
            'load_checkpoint', 'compiled_layers', 'can_compile', 'compile_backend', 'fast_attention', 'run_identity',
-           'wants_fsdp', 'same_start', 'spread', 'gathered', 'History', 'train_cot_vlm', 'steps_per_epoch', 'add_lora']
+           'wants_fsdp', 'same_start', 'spread', 'gathered', 'History', 'train_cot_vlm', 'steps_per_epoch',
+           'count_texts', 'add_lora']
 
 # %% ../nbs/04_training.ipynb #be6be1b0
 import json, math, os, random, shutil, signal, sys, sysconfig, time
@@ -543,14 +544,16 @@ def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
     for o in optimizers: o.step(); o.zero_grad()
     loss = float(accelerator.gather(torch.as_tensor(loss, device=model.device)[None]).sum())
     if not math.isfinite(loss): raise InputError(f"The loss became {loss}: lower the learning rates (lr_language {config.lr_language}, lr_projector {config.lr_projector}).")
-    return dict(loss=loss, lr=rate, sequences=sum(map(_texts, batches)) * accelerator.num_processes, tokens=int(total))
+    return dict(loss=loss, lr=rate, sequences=sum(map(count_texts, batches)) * accelerator.num_processes, tokens=int(total))
 
 def _exchange(wrapped, accelerator, last):
     "Gradients are exchanged once a step, after its last batch"
     if isinstance(wrapped, FSDPModule): wrapped.set_requires_gradient_sync(last)
     return nullcontext() if last or isinstance(wrapped, FSDPModule) else accelerator.no_sync(wrapped)
 
-def _texts(batch):
+def count_texts(
+    batch:dict,  # from the collator
+) -> int:
     "How many texts a batch holds"
     return int((batch["segments"].amax((1, 2)) + 1).sum()) if "segments" in batch else len(batch["labels"])
 
