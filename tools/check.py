@@ -1,7 +1,7 @@
 """Everything that must hold before a change lands: `make test`.
 
     python tools/check.py            all checks
-    python tools/check.py notebooks  only those named: sources readme skips exercised notebooks wheel
+    python tools/check.py notebooks  only those named: sources readme skips exercised notebooks tests wheel
 """
 import ast
 import hashlib
@@ -74,7 +74,7 @@ def names_in(tree):
 
 
 def exercised():
-    "Every public function can be reached from a cell that the tests execute"
+    "Every public function can be reached from a cell or a test that is executed"
     calls, public = {}, {}
     for path in sorted(PACKAGE.glob("[!_]*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -95,6 +95,8 @@ def exercised():
                 tree = ast.parse(plain)
                 todo |= names_in(tree)
                 todo |= {w for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str) for w in re.findall(r"\bminivlm_\w+", n.value)}
+    for path in (ROOT / "tests").glob("*.py"):
+        todo |= names_in(ast.parse(path.read_text(encoding="utf-8")))
     reached = set()
     while todo:
         name = todo.pop()
@@ -109,6 +111,12 @@ def test_notebooks():
     "nbdev_test passes on every notebook"
     env = os.environ | {"OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "MPLBACKEND": "agg"}
     run(BIN / "nbdev_test", "--n_workers", "2", env=env)
+
+
+def rough_tests():
+    "The tests in tests/ pass"
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "MPLBACKEND": "agg"}
+    run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", env=env)
 
 
 def wheel():
@@ -128,7 +136,7 @@ def wheel():
             sys.exit(f"The installed minivlm_ask gave no answer: {answer}")
 
 
-CHECKS = dict(sources=sources, readme=readme, skips=skips, exercised=exercised, notebooks=test_notebooks, wheel=wheel)
+CHECKS = dict(sources=sources, readme=readme, skips=skips, exercised=exercised, notebooks=test_notebooks, tests=rough_tests, wheel=wheel)
 
 if __name__ == "__main__":
     for word in sys.argv[1:]:
