@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['InputError', 'cli_errors', 'set_seed', 'pick_device', 'has_fast_bf16', 'autocast', 'atomic_path', 'writable_dir',
-           'save_json', 'load_json', 'append_jsonl', 'read_jsonl', 'open_image', 'fingerprint', 'process_state',
-           'part_ways', 'count_parameters', 'human', 'package_file']
+           'read_text', 'save_json', 'load_json', 'append_jsonl', 'read_jsonl', 'open_image', 'fingerprint',
+           'process_state', 'part_ways', 'count_parameters', 'human', 'package_file']
 
 # %% ../nbs/00_core.ipynb #ce6570eb
-import hashlib, json, os, random, sys
+import gzip, hashlib, json, os, random, sys, zlib
 from contextlib import contextmanager, nullcontext
 from functools import wraps
 from io import BytesIO
@@ -102,6 +102,29 @@ def writable_dir(
     return folder
 
 # %% ../nbs/00_core.ipynb #d4788a33
+_MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),
+          (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))                       # byte order marks
+_KINDS = {b"PAR1": "a Parquet file", b"PK\3\4": "a zip archive"}
+
+def read_text(
+    path,  # a text file, packed with gzip or not, whatever its name says
+) -> str:
+    "Read a text in UTF-8, or in UTF-16 or UTF-32 where a byte order mark says so; nothing is guessed"
+    try:
+        raw = Path(path).read_bytes()
+        if raw.startswith(b"\x1f\x8b"): raw = gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error, ValueError) as e:                # a cut archive is an EOFError
+        raise InputError(f"Cannot read {path}: {getattr(e, 'strerror', None) or e}.") from None
+    if kind := _KINDS.get(raw[:4]):
+        raise InputError(f"{path} is {kind}, not a text: unpack or export it first.")
+    encoding = next(name for mark, name in _MARKS if raw.startswith(mark))
+    try: text = raw.decode(encoding)
+    except UnicodeDecodeError as e:
+        raise InputError(f"{path} is not text in UTF-8 (byte {e.start}): save it as UTF-8.") from None
+    if "\0" in text[:4]: raise InputError(f"{path} is not text in UTF-8: save it as UTF-8.")
+    return text
+
+# %% ../nbs/00_core.ipynb #f9ed9c7a
 def save_json(
     obj,  # dicts, lists, texts, numbers
     path,  # replaced in one step
@@ -114,9 +137,10 @@ def load_json(
     path,  # a file
 ):
     "Read a JSON file, or say what is wrong with it"
-    try: return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as e: raise InputError(f"Cannot read {path}: {e.strerror or e}.") from None
-    except ValueError as e: raise InputError(f"{path} is not valid JSON ({e}).") from None
+    try: return json.loads(read_text(path))
+    except InputError: raise
+    except (ValueError, RecursionError) as e:
+        raise InputError(f"{path} is not valid JSON ({e}).") from None
 
 # %% ../nbs/00_core.ipynb #bff334d5
 def append_jsonl(
@@ -131,9 +155,12 @@ def read_jsonl(
 ) -> list:
     "Read a JSON-lines file; a torn last line is left out"
     if not Path(path).exists(): return []
-    lines = Path(path).read_text(encoding="utf-8").split("\n")           # the part after the last newline is torn or empty
-    try: return [json.loads(line) for line in lines[:-1] if line.strip()]
-    except ValueError as e: raise InputError(f"{path} holds a line that is not JSON ({e}).") from None
+    try: raw = Path(path).read_bytes()
+    except OSError as e: raise InputError(f"Cannot read {path}: {e.strerror or e}.") from None
+    lines = raw.split(b"\n")[:-1]                  # the part after the last newline is torn or empty
+    try: return [json.loads(line) for line in lines if line.strip()]
+    except (ValueError, RecursionError) as e:
+        raise InputError(f"{path} holds a line that is not JSON ({e}).") from None
 
 # %% ../nbs/00_core.ipynb #90ab96ef
 def open_image(
