@@ -128,9 +128,9 @@ def _rationales(value, what):
     return [t for t in texts if t is not None]
 
 def _choices(value, what):
-    texts = [as_text(c, what) for c in as_list(value, what)]
-    if None in texts: raise InputError(f"{what} hold an empty one")
-    return texts
+    choices = as_list(value, what)
+    if any(_plain(c) is None for c in choices): raise InputError(f"{what} hold one that is missing.")
+    return [as_text(c, what) or "" for c in choices]               # A-OKVQA itself has one that is empty
 
 def _flag(value, what): return str(_plain(value)).strip().lower() in ("true", "1", "1.0", "yes")
 
@@ -165,6 +165,7 @@ def check_example(
     if choices and index is None and not row.get("direct_answers"): raise InputError(f"{name} has no published answer, so nothing to learn.")
     if choices and (index is None or not 0 <= index < len(choices)):
         raise InputError(f"{name} has correct_choice_idx {index}, but its {len(choices)} choices are numbered from 0.")
+    if choices and not choices[index]: raise InputError(f"{name}: the right one of its choices is empty.")
     return row
 
 def example_image(
