@@ -30,7 +30,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, process_state, read_jsonl, writable_dir
 from .dataset import Collator, CoTReasoningDataset, example_image
-from .model import vision_fingerprint
+from .model import check_texts, vision_fingerprint
 
 # %% ../nbs/04_training.ipynb #6933cfed
 def length_batches(
@@ -470,6 +470,7 @@ def train_cot_vlm(
     if copies: same_start(model.to(accelerator.device))
     if copies and wants_fsdp(): return _train_spread(model, processor, data, config, validate, progress)
     if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True)
+    check_texts(model, data)
     out = writable_dir(config.out)
     checkpoint, metrics = out/"checkpoint.pt", out/"metrics.jsonl"
     if config.fresh: [p.unlink(missing_ok=True) for p in (checkpoint, metrics)]
