@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers import DynamicCache
 
 from .core import InputError, has_fast_bf16
-from .model import MiniVLM, check_length, check_words, join_prefix, logits_of, reading_of
+from .model import MiniVLM, cache_sizes, check_length, check_words, join_prefix, logits_of, reading_of
 from .dataset import ARMS, Collator, format_cot_prompt, format_prompt, pack_texts, parse_answer, split_chain, tokenize_pairs
 
 # %% ../nbs/05_generation.ipynb #7747dd0b
@@ -155,7 +155,7 @@ def for_asking(
     version = (sum(w._version for w in weights), weights[0].data_ptr())                     # torch counts every change of a tensor
     if _COPIES.get(model, (None,))[0] != version:
         copy = deepcopy(model).bfloat16().eval()
-        if copy.device.type == "cpu": copy.language_model.set_attn_implementation("small")
+        if copy.device.type == "cpu" and reading_of(model.language_model).small: copy.language_model.set_attn_implementation("small")
         _COPIES[model] = version, copy
     return _COPIES[model][1]
 
@@ -262,10 +262,10 @@ def fitting_batch_size(
     "How many questions fit into half of the free memory"
     if not isinstance(model, MiniVLM): return 16
     c, wide = model.config.text_config, 2 if for_asking(model).dtype == torch.bfloat16 else 4
-    heads = getattr(c, "num_key_value_heads", None) or c.num_attention_heads
+    layers, own_keys, head, heads, inner = cache_sizes(c)
     T = model.config.n_image_tokens + text_tokens
-    cached = 2 * 2 * T * heads * (c.hidden_size // c.num_attention_heads) * c.num_hidden_layers * wide      # keys and values, and their copy
-    reading = T * (4 * getattr(c, "intermediate_size", 4 * c.hidden_size) + 8 * c.hidden_size) * wide + c.num_attention_heads * T**2 * 4
+    cached = 2 * 2 * T * own_keys * head * layers * wide      # keys and values, and their copy
+    reading = T * (4 * inner + 8 * c.hidden_size) * wide + heads * T**2 * 4
     if model.device.type == "cuda": free = torch.cuda.mem_get_info(model.device)[0]
     else: free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if "SC_AVPHYS_PAGES" in os.sysconf_names else 4e9
     return int(max(1, min(largest, free / 2 // (cached + reading))))

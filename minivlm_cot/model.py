@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['VisionProjector', 'MiniVLMConfig', 'join_prefix', 'small_attention', 'TokenLoss', 'MiniVLM', 'segment_mask',
-           'Reading', 'reading_of', 'logits_of', 'probe', 'unpack_rows', 'most_tokens', 'check_length', 'check_words',
-           'check_texts', 'MiniVLMProcessor', 'train_tokenizer', 'small_vision_config', 'small_language_config',
-           'small_image_processor', 'vision_fingerprint', 'save_minivlm', 'out_of_memory', 'on_hub', 'load_minivlm']
+           'Reading', 'reading_of', 'logits_of', 'probe', 'cache_sizes', 'unpack_rows', 'most_tokens', 'check_length',
+           'check_words', 'check_texts', 'MiniVLMProcessor', 'train_tokenizer', 'small_vision_config',
+           'small_language_config', 'small_image_processor', 'vision_fingerprint', 'save_minivlm', 'out_of_memory',
+           'on_hub', 'load_minivlm']
 
 # %% ../nbs/01_model.ipynb #d8430128
 import errno, inspect, re
@@ -265,6 +266,7 @@ class Reading:
     packed:bool=True  # several texts behind one picture in a row; else one text a row
     batched:bool=True  # texts of different lengths in a batch, padded, with one cache; else one by one
     plain_head:bool=True  # the logits are the output layer of the last hidden state; else the model's own forward makes them
+    small:bool=False  # `small_attention` gives the same (looked at on a processor only)
     window:int|None=None  # over more tokens than this, neither packed nor batched
     refused:str=""  # what is wrong even alone, if anything
 
@@ -343,7 +345,8 @@ def _probe(lm, window):
     if not plain and not _same(out(hidden[0]), own[0]): return Reading(refused="its logits cannot be had from its last hidden states")
     if not _same(out(_read(lm, texts[0][None, :6])[0]), own[0][:6]): return Reading(refused="each of its words depends on the words behind it")
     if not _continues(lm, out, texts, own): return Reading(refused="reading word by word with a cache, it says something else than reading at once")
-    return Reading(_tries(_packs, lm, out, ids, own), _tries(_batches_agree, lm, out, texts, own), plain, window)
+    packed, batched, small = (_tries(check, lm, out, texts, own) for check in (_packs, _batches_agree, _small_agrees))
+    return Reading(packed, batched, plain, small, window)
 
 def _read(lm, ids, mask=None, positions=None, **kwargs):
     mask = torch.ones_like(ids) if mask is None else mask
@@ -363,8 +366,9 @@ def _tries(check, *args):
         if out_of_memory(e): raise
         return False
 
-def _packs(lm, out, ids, own):
+def _packs(lm, out, texts, own):
     "In the tree: as alone? And do other words in one text leave the other's logits as they were?"
+    ids = torch.cat([texts[0], texts[1][6:]])
     segments = torch.tensor([[[0, 1]] * 3 + [[0, 0]] * 4 + [[1, 1]] * 4], device=ids.device)
     mask, positions = segment_mask(segments, 3, lm.config._attn_implementation)
     row, other = ids[None], ids[None].clone()
@@ -372,6 +376,15 @@ def _packs(lm, out, ids, own):
     first, second = (out(_read(lm, r, mask, positions)[0]) for r in (row, other))
     alone = torch.cat([own[0], own[1][6:]])
     return _same(first, alone) and _same(second[10:], first[10:], 1e-6)
+
+def _small_agrees(lm, out, texts, own):
+    "Does the model take `small_attention`, and say the same with it?"
+    before = lm.config._attn_implementation
+    if lm.device.type != "cpu" or before not in ("sdpa", "eager", "small"): return False
+    try:
+        lm.set_attn_implementation("small")
+        return lm.config._attn_implementation == "small" and _same(out(_read(lm, texts[0][None])[0]), own[0])
+    finally: lm.set_attn_implementation(before)
 
 def _continues(lm, out, texts, own):
     "Six tokens at once, the others one by one from the cache"
@@ -408,6 +421,16 @@ def _window(config):
     named = {n: v for n, v in config.to_dict().items() if re.search(r"window(_size)?$|attention_chunk_size$|^local_attention$", n)}
     sizes = [v for n, v in named.items() if isinstance(v, int) and not isinstance(v, bool) and v > 0]
     return min(sizes, default=None)
+
+def cache_sizes(
+    config,  # a language model's
+) -> tuple:  # layers, heads with keys of their own, a head's width, heads, the width between the layers' two matrices
+    "What memory depends on; configurations have more than one name for it, and leave open what follows from the rest"
+    def first(*names): return next((v for n in names if isinstance(v := getattr(config, n, None), int) and v > 0), None)
+    heads = first("num_attention_heads", "n_head") or 1
+    layers = first("num_hidden_layers", "num_layers", "n_layer") or 1
+    inner = first("intermediate_size", "ffn_dim", "n_inner") or 4 * config.hidden_size
+    return layers, first("num_key_value_heads", "num_kv_heads") or heads, first("head_dim") or config.hidden_size // heads, heads, inner
 
 # %% ../nbs/01_model.ipynb #6135a910
 def unpack_rows(
@@ -454,6 +477,7 @@ def check_length(
     raise InputError(f"The picture and the text take {longest} tokens{written}, but this language model has {limit} positions: "
         f"shorten the text{', lower max_new_tokens,' if new else ''} or choose a model that reads more.")
 
+# %% ../nbs/01_model.ipynb #3852ec21
 def check_words(
     model,  # a MiniVLM
     ids:torch.Tensor,  # token ids; best before they are on a GPU
