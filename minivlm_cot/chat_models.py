@@ -49,11 +49,11 @@ class ChatVLM:
 
     def inputs(self, processor, pictures, prompts):
         "Turns, template, tensors, padded on the left"
-        texts = []
+        texts, template = [], _ready(processor)
         for prompt in prompts:
             user, begun = chat_turns(prompt)
             turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": user}]}]
-            texts.append(processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False) + begun)
+            texts.append(processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False, **template) + begun)
         pictures = [open_image(p) for p in pictures]
         if self.max_side: [p.thumbnail((self.max_side, self.max_side)) for p in pictures]
         return processor(text=texts, images=[[p] for p in pictures], padding=True, padding_side="left", return_tensors="pt").to(self.device)
@@ -92,6 +92,17 @@ class ChatVLM:
             if name in x: x[name] = torch.cat([x[name], torch.zeros_like(new)], 1)
         logits = self.model(**x).logits[:, start - 1:-1].float().log_softmax(-1)
         return (logits.gather(-1, new[..., None])[..., 0] * seen).sum(-1).tolist()
+
+def _ready(processor):
+    "See that the processor can write turns and fill up a batch; returns what its template needs"
+    tok = processor.tokenizer
+    own, text = getattr(processor, "chat_template", None), getattr(tok, "chat_template", None)
+    if not own and not text:
+        raise InputError("This model has no chat template, so nobody knows how it wants to be asked: take its instruction-tuned version, or set processor.chat_template.")
+    if tok.pad_token is None and tok.eos_token is None:
+        raise InputError("This model's tokenizer has neither a padding token nor an end mark, so questions cannot be put into a batch: set tokenizer.pad_token.")
+    if tok.pad_token is None: tok.pad_token = tok.eos_token                          # harmless: the mask says what counts
+    return {} if own else dict(chat_template=text)
 
 def _until_end(ids, ends):
     "Cut what stands after the end mark"

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers import DynamicCache
 
 from .core import InputError, has_fast_bf16
-from .model import MiniVLM, join_prefix
+from .model import MiniVLM, cache_sizes, check_length, check_words, join_prefix, logits_of, reading_of
 from .dataset import ARMS, Collator, format_cot_prompt, format_prompt, pack_texts, parse_answer, split_chain, tokenize_pairs
 
 # %% ../nbs/05_generation.ipynb #7747dd0b
@@ -35,6 +35,10 @@ def write(
     copies:int=1,  # continuations of each row, all from one reading of it
 ) -> list:  # B·copies lists of new token ids, the end mark included where it was written
     "Continue a batch of prompts"
+    check_length(model.language_model, mask, max_new_tokens)
+    if not reading_of(model.language_model).fits_batch(mask.shape[1] + max_new_tokens) and (len(embeds) * copies > 1 or not mask.all()):
+        alone = [(embeds[i:i + 1, seen], seen[seen][None].to(mask.dtype)) for i, seen in enumerate(mask.bool()) for _ in range(copies)]
+        return [write(model, *one, max_new_tokens, eos, temperature, generator)[0] for one in alone]
     hidden, cache = prefill(model.language_model, embeds, mask)
     return write_after(model.language_model, hidden, cache, mask, max_new_tokens, eos, temperature, generator, copies)
 
@@ -59,7 +63,7 @@ def write_after(
     if copies > 1: cache.batch_repeat_interleave(copies); hidden, mask = (x.repeat_interleave(copies, 0) for x in (hidden, mask))
     written, rows = [[] for _ in hidden], torch.arange(len(hidden))                 # rows: who is still writing
     for step in range(max_new_tokens):
-        token = choose(lm.get_output_embeddings()(hidden), temperature, generator)   # [rows]
+        token = choose(logits_of(lm, hidden), temperature, generator)   # [rows]
         for r, t in zip(rows.tolist(), token.tolist()): written[r].append(t)
         going = token != eos
         if step + 1 == max_new_tokens or not going.any(): break
@@ -151,7 +155,7 @@ def for_asking(
     version = (sum(w._version for w in weights), weights[0].data_ptr())                     # torch counts every change of a tensor
     if _COPIES.get(model, (None,))[0] != version:
         copy = deepcopy(model).bfloat16().eval()
-        if copy.device.type == "cpu": copy.language_model.set_attn_implementation("small")
+        if copy.device.type == "cpu" and reading_of(model.language_model).small: copy.language_model.set_attn_implementation("small")
         _COPIES[model] = version, copy
     return _COPIES[model][1]
 
@@ -165,7 +169,9 @@ def read_prompts(
     are_features:bool=False,  # what the pictures are
 ) -> tuple:  # embeddings [B, L, D] and mask [B, L]
     "Put a batch of pictures and prompts together, padded on the left"
-    ids = processor(text=prompts).to(model.device)
+    ids = processor(text=prompts)
+    check_words(model, ids["input_ids"])
+    ids = ids.to(model.device)
     if are_features: image_tokens = model.embed_image(image_features=torch.stack([torch.as_tensor(p) for p in pictures]).to(model.device))
     else: image_tokens = model.embed_image(processor.pixels(list(pictures)).to(model.device))
     return join_prefix(image_tokens, model.get_input_embeddings()(ids["input_ids"]), ids["attention_mask"])[:2]
@@ -206,7 +212,7 @@ def generate_both(
     heads = [h[:h.rfind("\n") + 1] for h in heads]
     tails = {arm: prompts[arm][0][len(heads[0]):] for arm in ARMS} if questions else {}
     batch_size = batch_size or fitting_batch_size(model, max(map(len, tok(heads)["input_ids"]), default=1) + sum(max_new_tokens))
-    if not hasattr(model, "write_arms") or not all(_joins(tok, heads, tails[arm], prompts[arm]) for arm in tails):
+    if not hasattr(model, "write_arms") or not _in_one_go(model, tok, prompts, max_new_tokens) or not all(_joins(tok, heads, tails[arm], prompts[arm]) for arm in tails):
         return {arm: generate_answers(model, processor, images, questions, arm, limit, batch_size, choices=choices, image_features=image_features,
             old_prompt=old_prompt, precision=precision, progress=progress) for arm, limit in zip(ARMS, max_new_tokens)}
     given = images if image_features is None else image_features
@@ -220,6 +226,12 @@ def generate_both(
             bar.update(len(batch))
     return out
 
+def _in_one_go(model, tok, prompts, limits):
+    "May the arms branch off from one reading of a batch? See `Reading`"
+    texts = [p for some in prompts.values() for p in some]
+    longest = max(map(len, tok(texts)["input_ids"]), default=0) if texts else 0
+    return reading_of(model.language_model).fits_batch(model.config.n_image_tokens + longest + max(limits))
+
 def _joins(tok, heads, tail, prompts):
     "Are the pieces' tokens those of the whole?"
     ids = lambda texts: tok(texts, add_special_tokens=False)["input_ids"]
@@ -231,6 +243,7 @@ def write_arms(self:MiniVLM, processor, pictures:list, heads:list, tails:list, l
     "For each tail, continue a batch of prompts head + tail; pictures and heads are read once"
     model, tok, out = for_asking(self, precision), processor.tokenizer, []
     embeds, mask = read_prompts(model, processor, pictures, heads, are_features)
+    for tail, limit in zip(tails, limits): check_length(model.language_model, torch.cat([mask, mask.new_ones(len(mask), len(tok(tail, add_special_tokens=False)["input_ids"]))], 1), limit)
     _, cache = prefill(model.language_model, embeds, mask)
     for n, (tail, limit) in enumerate(zip(tails, limits)):
         mine = cache if n + 1 == len(tails) else deepcopy(cache)
@@ -249,10 +262,10 @@ def fitting_batch_size(
     "How many questions fit into half of the free memory"
     if not isinstance(model, MiniVLM): return 16
     c, wide = model.config.text_config, 2 if for_asking(model).dtype == torch.bfloat16 else 4
-    heads = getattr(c, "num_key_value_heads", None) or c.num_attention_heads
+    layers, own_keys, head, heads, inner = cache_sizes(c)
     T = model.config.n_image_tokens + text_tokens
-    cached = 2 * 2 * T * heads * (c.hidden_size // c.num_attention_heads) * c.num_hidden_layers * wide      # keys and values, and their copy
-    reading = T * (4 * getattr(c, "intermediate_size", 4 * c.hidden_size) + 8 * c.hidden_size) * wide + c.num_attention_heads * T**2 * 4
+    cached = 2 * 2 * T * own_keys * head * layers * wide      # keys and values, and their copy
+    reading = T * (4 * inner + 8 * c.hidden_size) * wide + heads * T**2 * 4
     if model.device.type == "cuda": free = torch.cuda.mem_get_info(model.device)[0]
     else: free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if "SC_AVPHYS_PAGES" in os.sysconf_names else 4e9
     return int(max(1, min(largest, free / 2 // (cached + reading))))

@@ -4,23 +4,27 @@
 
 # %% auto #0
 __all__ = ['VisionProjector', 'MiniVLMConfig', 'join_prefix', 'small_attention', 'TokenLoss', 'MiniVLM', 'segment_mask',
-           'MiniVLMProcessor', 'train_tokenizer', 'small_vision_config', 'small_language_config',
-           'small_image_processor', 'vision_fingerprint', 'save_minivlm', 'on_hub', 'load_minivlm']
+           'Reading', 'reading_of', 'logits_of', 'probe', 'cache_sizes', 'unpack_rows', 'most_tokens', 'check_length',
+           'check_words', 'check_texts', 'MiniVLMProcessor', 'train_tokenizer', 'small_vision_config',
+           'small_language_config', 'small_image_processor', 'vision_fingerprint', 'save_minivlm', 'out_of_memory',
+           'on_hub', 'load_minivlm']
 
 # %% ../nbs/01_model.ipynb #d8430128
-import inspect, re
+import errno, inspect, re
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import torch
 from huggingface_hub.dataclasses import strict
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import nn
-from transformers import (AttentionInterface, AttentionMaskInterface, AutoConfig, AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoProcessor, AutoTokenizer, BatchFeature,
-    GenerationMixin, LlamaConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin, ViTConfig)
+from transformers import (AttentionInterface, AttentionMaskInterface, AutoConfig, AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer,
+    BatchFeature, DynamicCache, GenerationMixin, LlamaConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast, ProcessorMixin, ViTConfig)
 from transformers.configuration_utils import SubConfigSpec
 from transformers.masking_utils import eager_mask
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_outputs import CausalLMOutputWithPast, MoeModelOutputWithPast
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 from .core import InputError, count_parameters, fingerprint, human, open_image, package_file, pick_device
@@ -90,19 +94,28 @@ def join_prefix(
 # %% ../nbs/01_model.ipynb #1d2f4bbd
 def small_attention(module, query, key, value, attention_mask, scaling=None, dropout=0., **kwargs):
     "Attention by two products of matrices, all in the query's type: for short texts on a processor, twice as fast as the fused kernel, forward and back"
-    if kwargs.get("softcap"): raise InputError("This language model caps its attention scores: use attn_implementation='eager' for it.")
+    if kwargs.get("s_aux") is not None or kwargs.get("position_bias") is not None:
+        raise InputError("This language model adds to its attention scores: use attn_implementation='eager' for it.")
     (B, H, S, D), (groups, T) = query.shape, key.shape[1:3]
     q, k, v = query.reshape(B * groups, -1, D), key.reshape(B * groups, T, D), value.reshape(B * groups, T, D)      # heads that share keys stand in one matrix
     scaling = D**-.5 if scaling is None else scaling
-    if attention_mask is None: scores = torch.bmm(q, k.mT) * scaling
+    cap = kwargs.get("softcap")
+    if attention_mask is None: scores = _cap(torch.bmm(q, k.mT) * scaling, cap)
     else:
         mask = attention_mask[..., :T].to(q.dtype).expand(B, H, S, T).reshape(B * groups, -1, T)
-        scores = torch.baddbmm(mask, q, k.mT, alpha=scaling)
+        scores = torch.baddbmm(mask, q, k.mT, alpha=scaling) if not cap else _cap(torch.bmm(q, k.mT) * scaling, cap) + mask
     weights = nn.functional.dropout(scores.softmax(-1), dropout, module.training)
     return torch.bmm(weights, v).view(B, H, S, D).transpose(1, 2).contiguous(), None
 
+def _cap(scores, cap): return cap * torch.tanh(scores / cap) if cap else scores          # as Gemma-2 does
+
 AttentionInterface.register("small", small_attention)
 AttentionMaskInterface.register("small", eager_mask)
+
+def _keep_the_cap(lm):
+    "The fused kernel ignores a cap on the attention scores, without a word: such a model reads with the plain one"
+    capped = getattr(lm.config, "attn_logit_softcapping", None)
+    if capped and lm.config._attn_implementation == "sdpa": lm.set_attn_implementation("eager")
 
 class TokenLoss(nn.Module):
     "Cross-entropy in fp32, summed; a module, so that it can be compiled like a layer"
@@ -123,6 +136,7 @@ class MiniVLM(PreTrainedModel, GenerationMixin):
         self.language_model = language_model if language_model is not None else AutoModelForCausalLM.from_config(config.text_config)
         self.projector = VisionProjector(config.vision_config.hidden_size, config.text_config.hidden_size, config.projector_hidden_size)
         self.token_loss = TokenLoss()
+        _keep_the_cap(self.language_model)
         if config.vision_fingerprint: self._keys_to_ignore_on_load_missing = [r"vision_encoder\."]    # `from_pretrained` fetches them by name
         self.set_train_parts()
         self.post_init()
@@ -151,6 +165,12 @@ class MiniVLM(PreTrainedModel, GenerationMixin):
     def get_input_embeddings(self): return self.language_model.get_input_embeddings()
     def set_input_embeddings(self, value): self.language_model.set_input_embeddings(value)
     def get_output_embeddings(self): return self.language_model.get_output_embeddings()
+
+    def resize_token_embeddings(self, new_num_tokens:int|None=None, *args, **kwargs) -> nn.Module:
+        "Give the language model more words or fewer, and both configurations their number; tied weights stay tied"
+        embeddings = self.language_model.resize_token_embeddings(new_num_tokens, *args, **kwargs)
+        self.config.text_config.vocab_size = self.language_model.config.vocab_size
+        return embeddings
 
 # %% ../nbs/01_model.ipynb #64322ab6
 from fastcore.basics import patch
@@ -203,17 +223,23 @@ def forward(self:MiniVLM,
     T, lm = image_tokens.shape[1], self.language_model
     embeds, mask, positions = join_prefix(image_tokens, self.get_input_embeddings()(input_ids), attention_mask)
     if torch.is_autocast_enabled(embeds.device.type): embeds = embeds.to(torch.get_autocast_dtype(embeds.device.type))     # else fp32 flows between bf16 layers
-    if segments is not None: mask, positions = segment_mask(segments, T, lm.config._attn_implementation)
+    place, way = None, reading_of(lm)
+    if segments is None: check_length(lm, mask)
+    elif way.fits_packed(T + segments.shape[1]):
+        mask, positions = segment_mask(segments, T, lm.config._attn_implementation)
+        check_length(lm, mask, positions=positions)
+    else:
+        embeds, mask, positions, place = unpack_rows(embeds, segments, T)
+        check_length(lm, mask)
     kwargs = dict(inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False) | kwargs
     if labels is None:
         out = lm(**kwargs)
-        return CausalLMOutputWithPast(logits=out.logits[:, T:], past_key_values=out.past_key_values)
+        logits = out.logits[:, T:] if place is None else out.logits[place[0], T + place[1]]
+        return CausalLMOutputWithPast(logits=logits, past_key_values=out.past_key_values)
     learned = labels != -100
     if not learned.any(): raise InputError("No token of this batch is to be learned: every label is -100.")
-    if _plain_head(lm):
-        hidden = lm.base_model(**kwargs).last_hidden_state[:, T - 1:-1]         # position t predicts token t+1
-        logits = lm.get_output_embeddings()(hidden[learned])
-    else: logits = lm(**kwargs).logits[:, T - 1:-1][learned]
+    hidden = lm.base_model(**kwargs).last_hidden_state[:, T - 1:-1]             # position t predicts token t+1
+    logits = logits_of(lm, hidden[learned] if place is None else hidden[place[0], place[1]][learned])
     total = self.token_loss(logits, labels[learned])
     return CausalLMOutputWithPast(loss=total / (num_items_in_batch or learned.sum()), logits=logits)
 
@@ -234,9 +260,244 @@ def segment_mask(
     return torch.zeros(allowed.shape, device=segments.device).masked_fill(~allowed, torch.finfo(torch.bfloat16).min)[:, None], positions
 
 # %% ../nbs/01_model.ipynb #6fcc5df7
-def _plain_head(lm):
-    "Are the logits just the output layer of the last hidden state? Some models scale or cap them afterwards"
-    return not any(getattr(lm.config, name, None) for name in ("final_logit_softcapping", "logit_scale", "logits_scaling"))
+@dataclass(frozen=True)
+class Reading:
+    "How a language model may be read without a change to its results, as `probe` found out"
+    packed:bool=True  # several texts behind one picture in a row; else one text a row
+    batched:bool=True  # texts of different lengths in a batch, padded, with one cache; else one by one
+    plain_head:bool=True  # the logits are the output layer of the last hidden state; else the model's own forward makes them
+    small:bool=False  # `small_attention` gives the same (looked at on a processor only)
+    window:int|None=None  # over more tokens than this, neither packed nor batched
+    refused:str=""  # what is wrong even alone, if anything
+
+    def fits_packed(self, length:int) -> bool: return self.packed and length <= (self.window or length)
+    def fits_batch(self, length:int) -> bool: return self.batched and length <= (self.window or length)
+
+_READINGS, _BY_CONFIG = WeakKeyDictionary(), {}
+
+def reading_of(
+    lm,  # a causal language model of transformers
+) -> Reading:
+    "What `probe` found: it looks once at a model, and not again at a copy of it"
+    if lm not in _READINGS:
+        key = type(lm).__qualname__, lm.config.to_json_string(use_diff=False)
+        if key not in _BY_CONFIG: _BY_CONFIG[key] = probe(lm)
+        _READINGS[lm] = _BY_CONFIG[key]
+    if _READINGS[lm].refused:
+        raise InputError(f"The language model {lm.config.model_type} cannot be used here: {_READINGS[lm].refused}. Choose another, such as Llama, Qwen or GPT-2.")
+    return _READINGS[lm]
+
+def logits_of(
+    lm,  # the language model
+    hidden:torch.Tensor,  # [..., D] last hidden states
+) -> torch.Tensor:  # [..., V]
+    "The model's own logits: scaled, capped or multiplied, if that is its way"
+    return lm.get_output_embeddings()(hidden) if reading_of(lm).plain_head else _own_head(lm, hidden)
+
+@dataclass
+class _Hidden(MoeModelOutputWithPast):
+    "What a body returns, with every field that some model's forward looks for"
+    cross_attentions:tuple|None=None
+
+def _own_head(lm, hidden):
+    "Let the model's own forward do what it does behind the last layer: for a moment its body just returns what we have"
+    body, flat = lm.base_model, hidden.reshape(1, -1, hidden.shape[-1])
+    before = body.__dict__.get("forward")
+    body.forward = lambda *args, **kwargs: _Hidden(last_hidden_state=flat)
+    try: logits = lm(inputs_embeds=flat, use_cache=False).logits
+    finally:
+        if before is None: del body.forward
+        else: body.forward = before
+    return logits.view(*hidden.shape[:-1], -1)
+
+# %% ../nbs/01_model.ipynb #687ce631
+def probe(
+    lm,  # a causal language model of transformers
+) -> Reading:
+    "Find out how a language model may be read: a dozen short forward passes"
+    training, window = lm.training, _window(lm.config)
+    try:
+        with torch.no_grad(), torch.autocast(lm.device.type, enabled=False): return _probe(_exact(lm).eval(), window)
+    except InputError: raise
+    except Exception as e:
+        if out_of_memory(e): raise
+        return Reading(refused=f"it cannot be read and continued like one that predicts the next word ({type(e).__name__})")
+    finally: lm.train(training)
+
+def _exact(lm):
+    "A small model in half precision is looked at in fp32, where rounding hides nothing"
+    small = sum(w.numel() for w in lm.parameters()) < 100e6
+    return deepcopy(lm).float() if small and lm.dtype in (torch.bfloat16, torch.float16) else lm
+
+def _probe(lm, window):
+    draw = torch.Generator().manual_seed(0)
+    vocabulary = lm.get_input_embeddings().weight.shape[0]
+    ids = torch.randint(vocabulary, (14,), generator=draw).to(lm.device)
+    texts = [torch.cat([ids[:6], ids[6:10]]), torch.cat([ids[:6], ids[10:]])]              # six tokens that both begin with, and four of their own
+    hidden = [_read(lm, t[None])[0] for t in texts]
+    places = torch.arange(10, device=lm.device)[None]
+    own = [lm(inputs_embeds=lm.get_input_embeddings()(t[None]), position_ids=places, use_cache=False).logits[0] for t in texts]
+    usual = lm(inputs_embeds=lm.get_input_embeddings()(texts[0][None]), use_cache=False).logits[0]
+    if not _same(usual, own[0]): return Reading(refused="it does not count its positions from 0")
+    head = lm.get_output_embeddings()
+    plain = head is not None and _same(head(hidden[0]), own[0])
+    out = head if plain else lambda h: _own_head(lm, h)
+    if not plain and not _same(out(hidden[0]), own[0]): return Reading(refused="its logits cannot be had from its last hidden states")
+    if not _same(out(_read(lm, texts[0][None, :6])[0]), own[0][:6]): return Reading(refused="each of its words depends on the words behind it")
+    if not _continues(lm, out, texts, own): return Reading(refused="reading word by word with a cache, it says something else than reading at once")
+    packed, batched, small = (_tries(check, lm, out, texts, own) for check in (_packs, _batches_agree, _small_agrees))
+    return Reading(packed, batched, plain, small, window)
+
+def _read(lm, ids, mask=None, positions=None, **kwargs):
+    mask = torch.ones_like(ids) if mask is None else mask
+    positions = (mask.cumsum(-1) - 1).clamp(min=0) if positions is None else positions
+    kwargs = dict(use_cache=False) | kwargs
+    return lm.base_model(inputs_embeds=lm.get_input_embeddings()(ids), attention_mask=mask, position_ids=positions, **kwargs).last_hidden_state
+
+def _same(x, wanted, eps=None):
+    "Equal up to the rounding of the type?"
+    eps = eps or (3e-5 if wanted.dtype == torch.float32 else 3e-2)
+    return bool((x.float() - wanted.float()).abs().max() <= eps * wanted.float().abs().max())      # not so if one is nan
+
+def _tries(check, *args):
+    "A check that ends in an error has failed"
+    try: return check(*args)
+    except Exception as e:
+        if out_of_memory(e): raise
+        return False
+
+def _packs(lm, out, texts, own):
+    "In the tree: as alone? And do other words in one text leave the other's logits as they were?"
+    ids = torch.cat([texts[0], texts[1][6:]])
+    segments = torch.tensor([[[0, 1]] * 3 + [[0, 0]] * 4 + [[1, 1]] * 4], device=ids.device)
+    mask, positions = segment_mask(segments, 3, lm.config._attn_implementation)
+    row, other = ids[None], ids[None].clone()
+    other[:, 6:10] = (other[:, 6:10] + 1) % lm.get_input_embeddings().weight.shape[0]
+    first, second = (out(_read(lm, r, mask, positions)[0]) for r in (row, other))
+    alone = torch.cat([own[0], own[1][6:]])
+    return _same(first, alone) and _same(second[10:], first[10:], 1e-6)
+
+def _small_agrees(lm, out, texts, own):
+    "Does the model take `small_attention`, and say the same with it?"
+    before = lm.config._attn_implementation
+    if lm.device.type != "cpu" or before not in ("sdpa", "eager", "small"): return False
+    try:
+        lm.set_attn_implementation("small")
+        return lm.config._attn_implementation == "small" and _same(out(_read(lm, texts[0][None])[0]), own[0])
+    finally: lm.set_attn_implementation(before)
+
+def _continues(lm, out, texts, own):
+    "Six tokens at once, the others one by one from the cache"
+    cache = DynamicCache(config=lm.config)
+    said = [out(_read(lm, texts[0][None, :6], past_key_values=cache, use_cache=True)[0])]
+    for n in range(6, 10): said.append(out(_step(lm, texts[0][None, n:n + 1], torch.ones_like(texts[0][None, :n + 1]), cache)[0]))
+    return _same(torch.cat(said), own[0])
+
+def _step(lm, ids, mask, cache):
+    return lm.base_model(input_ids=ids, attention_mask=mask, position_ids=mask.cumsum(-1)[:, -ids.shape[1]:] - 1, past_key_values=cache, use_cache=True).last_hidden_state
+
+def _batches_agree(lm, out, texts, own):
+    "Padding behind the picture, several words at once from a cache, a row that leaves: as alone?"
+    picture, short, long = texts[0][:3], texts[0][3:6], texts[1][3:8]
+    rows = torch.stack([torch.cat([picture, short.new_zeros(2), short]), torch.cat([picture, long])])
+    mask = torch.ones_like(rows)
+    mask[0, 3:5] = 0
+    cache = DynamicCache(config=lm.config)
+    ends = out(_read(lm, rows, mask, past_key_values=cache, use_cache=True)[:, -1])
+    more, longer = torch.stack([texts[0][6:8], texts[1][8:10]]), torch.cat([mask, torch.ones_like(rows[:, :2])], 1)
+    both = out(_step(lm, more, longer, deepcopy(cache)))
+    pairs = [(ends, torch.stack([own[0][5], own[1][7]])), (both, torch.stack([own[0][6:8], own[1][8:10]]))]
+    kept = torch.tensor([0], device=rows.device)
+    cache.batch_select_indices(kept)
+    cache.batch_repeat_interleave(2)
+    one = out(_step(lm, more[:1, :1].repeat(2, 1), longer[:1, :-1].repeat(2, 1), cache))
+    pairs.append((one, own[0][6].expand_as(one)))
+    return all(_same(x, wanted) for x, wanted in pairs)
+
+def _window(config):
+    "The fewest tokens that any layer looks back over, where that is said"
+    kinds = getattr(config, "layer_types", None) or []
+    if kinds and not any(re.search("sliding|chunk|local", kind) for kind in kinds): return None
+    named = {n: v for n, v in config.to_dict().items() if re.search(r"window(_size)?$|attention_chunk_size$|^local_attention$", n)}
+    sizes = [v for n, v in named.items() if isinstance(v, int) and not isinstance(v, bool) and v > 0]
+    return min(sizes, default=None)
+
+def cache_sizes(
+    config,  # a language model's
+) -> tuple:  # layers, heads with keys of their own, a head's width, heads, the width between the layers' two matrices
+    "What memory depends on; configurations have more than one name for it, and leave open what follows from the rest"
+    def first(*names): return next((v for n in names if isinstance(v := getattr(config, n, None), int) and v > 0), None)
+    heads = first("num_attention_heads", "n_head") or 1
+    layers = first("num_hidden_layers", "num_layers", "n_layer") or 1
+    inner = first("intermediate_size", "ffn_dim", "n_inner") or 4 * config.hidden_size
+    return layers, first("num_key_value_heads", "num_kv_heads") or heads, first("head_dim") or config.hidden_size // heads, heads, inner
+
+# %% ../nbs/01_model.ipynb #6135a910
+def unpack_rows(
+    embeds:torch.Tensor,  # [B, T+S, D] pictures and packed texts
+    segments:torch.Tensor,  # [B, S, 2], see `segment_mask`
+    n_image:int,  # image tokens before the texts
+) -> tuple:  # embeddings [R, T+L, D], mask, positions [R, T+L], and for each packed token its row and its column: two tensors [B, S]
+    "A row for each text, padded on the right"
+    found, rows, columns = [], torch.zeros_like(segments[..., 0]), torch.zeros_like(segments[..., 0])
+    for b, spans in enumerate(segments.tolist()):
+        for n in range(max(last for _, last in spans) + 1):
+            mine = [s for s, (first, last) in enumerate(spans) if 0 <= first <= n <= last]
+            where = torch.tensor(mine, device=embeds.device)
+            rows[b, where], columns[b, where] = len(found), torch.arange(len(mine), device=embeds.device)
+            found.append((b, where))
+    texts = [torch.cat([embeds[b, :n_image], embeds[b, n_image + where]]) for b, where in found]
+    lengths = torch.tensor([len(t) for t in texts], device=embeds.device)
+    embeds = nn.utils.rnn.pad_sequence(texts, batch_first=True)
+    mask = (torch.arange(embeds.shape[1], device=embeds.device) < lengths[:, None]).long()
+    return embeds, mask, (mask.cumsum(-1) - 1).clamp(min=0), (rows, columns)
+
+# %% ../nbs/01_model.ipynb #6ff8fcad
+def most_tokens(
+    lm,  # the language model
+) -> tuple:  # how many tokens it has positions for, None: no limit is known; and whether it can compute further ones
+    "Read the limit from the configuration"
+    names = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
+    limit = next((v for n in names if isinstance(v := getattr(lm.config, n, None), int) and v > 0), None)
+    return limit, any(type(m).__name__.endswith("RotaryEmbedding") for m in lm.modules())
+
+def check_length(
+    lm,  # the language model
+    mask:torch.Tensor,  # [B, L] of what is to be read, the picture included
+    max_new_tokens:int=0,  # to be written
+    positions:torch.Tensor|None=None,  # [B, L], where the row is packed
+) -> None:
+    "Refuse what is longer than the language model has positions for"
+    limit, computed = most_tokens(lm)
+    new = 0 if computed else max_new_tokens                                          # a table ends; beyond what was learned, quality does
+    if limit is None or mask.shape[-1] + new <= limit: return                        # no look at the numbers, which may be on a GPU
+    longest = int(mask.sum(-1).max() if positions is None else positions.max() + 1)
+    if longest + new <= limit: return
+    written = f" and {max_new_tokens} to be written" if new else ""
+    raise InputError(f"The picture and the text take {longest} tokens{written}, but this language model has {limit} positions: "
+        f"shorten the text{', lower max_new_tokens,' if new else ''} or choose a model that reads more.")
+
+# %% ../nbs/01_model.ipynb #3852ec21
+def check_words(
+    model,  # a MiniVLM
+    ids:torch.Tensor,  # token ids; best before they are on a GPU
+) -> None:
+    "Refuse tokens that the language model has no vectors for"
+    known = model.get_input_embeddings().weight.shape[0]
+    if ids.numel() and int(ids.max()) >= known:
+        raise InputError(f"The tokenizer gives token {int(ids.max())}, but the language model knows {known}: call model.resize_token_embeddings(len(tokenizer)).")
+
+def check_texts(
+    model,  # a MiniVLM
+    data,  # a dataset such as CoTReasoningDataset
+) -> None:
+    "Before the first step: may this language model be used, has it vectors for all words, and positions for the longest text?"
+    lm = model.language_model
+    reading_of(lm)
+    texts = [t["input_ids"] for t in getattr(data, "_texts", [])]
+    if not texts: return
+    check_words(model, torch.tensor([max(map(max, texts))]))
+    check_length(lm, torch.ones(1, model.config.n_image_tokens + max(map(len, texts)), dtype=torch.long))
 
 # %% ../nbs/01_model.ipynb #b68477b4
 @patch
@@ -250,12 +511,19 @@ def generate(self:MiniVLM,
     "Write on"
     with torch.no_grad():
         embeds, mask, _ = join_prefix(self.embed_image(pixel_values, image_features), self.get_input_embeddings()(input_ids), attention_mask)
+        new = kwargs.get("max_new_tokens") or 1
+        check_length(self.language_model, mask, new)
+        if not (mask.all() or reading_of(self.language_model).fits_batch(mask.shape[1] + new)):
+            raise InputError("This language model cannot write on texts of different lengths in one batch: ask one by one.")
         return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
 
 # %% ../nbs/01_model.ipynb #97875aa5
 class MiniVLMProcessor(ProcessorMixin):
     "Turn pictures and texts into what `MiniVLM` reads"
     def __init__(self, image_processor=None, tokenizer=None, **kwargs):
+        if tokenizer is not None and tokenizer.eos_token_id is None:
+            raise InputError("This tokenizer has no end mark, so a model could not learn where an answer ends: set tokenizer.eos_token, "
+                "or add one with tokenizer.add_special_tokens(dict(eos_token='<eos>')) and model.resize_token_embeddings(len(tokenizer)).")
         if tokenizer is not None and tokenizer.pad_token is None: tokenizer.pad_token = tokenizer.eos_token
         super().__init__(image_processor, tokenizer, **kwargs)
 
@@ -263,13 +531,19 @@ class MiniVLMProcessor(ProcessorMixin):
         images=None,  # a picture or a list: PIL images or paths, in any mode
         text=None,  # a text or a list
         padding_side:str="left",  # left to write on, right to train
-        **kwargs,  # for the tokenizer
+        padding=True,  # to the longest text; or "max_length", with max_length
+        return_tensors:str="pt",  # torch's tensors; the model reads no others
+        **kwargs,  # for the tokenizer, such as truncation and max_length
     ) -> BatchFeature:  # pixel_values [B, 3, H, W], input_ids [B, S], attention_mask [B, S]
         if images is None and text is None: raise InputError("Give images, text, or both.")
+        if return_tensors != "pt": raise InputError(f"return_tensors is {return_tensors!r}: use 'pt', the model reads torch's tensors.")
         data = {}
         if text is not None:
             texts = [text] if isinstance(text, str) else list(text)
-            encoded = self.tokenizer(texts, padding=True, padding_side=padding_side, add_special_tokens=False, return_tensors="pt", **kwargs)
+            options = dict(padding=padding, padding_side=padding_side, add_special_tokens=False) | kwargs
+            try: encoded = self.tokenizer(texts, return_tensors="pt", **options)
+            except ValueError as e:
+                raise InputError(f"The texts cannot be put into one tensor ({str(e).splitlines()[0]}): leave padding and truncation as they are, or set both.") from None
             data |= {k: encoded[k] for k in ("input_ids", "attention_mask")}
         if images is not None: data["pixel_values"] = self.pixels(images)
         return BatchFeature(data)
@@ -312,7 +586,9 @@ def _load_part(part, auto, what, vision=False, **kwargs):
         config = AutoConfig.from_pretrained(part)
         config = getattr(config, "vision_config", config) if vision else config
         return auto.from_pretrained(part, config=config, **kwargs), str(part)
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, MemoryError, RuntimeError) as e:
+        if out_of_memory(e): raise InputError(f"There is not enough memory to load the {what} from {str(part)!r}: take a smaller one, or dtype=torch.bfloat16.") from None
+        if isinstance(e, RuntimeError): raise
         way_out = f"Accept its terms at https://huggingface.co/{part} and run “hf auth login”." if "gated" in str(e) else "Give a folder, or a name that the hub knows."
         raise InputError(f"Cannot load the {what} from {str(part)!r} ({str(e).splitlines()[0].rstrip('.')}). {way_out}") from None
 
@@ -426,6 +702,7 @@ def from_pretrained(cls:MiniVLM,
 # %% ../nbs/01_model.ipynb #39552739
 AutoConfig.register("minivlm", MiniVLMConfig)
 AutoModel.register(MiniVLMConfig, MiniVLM)
+AutoModelForImageTextToText.register(MiniVLMConfig, MiniVLM)
 AutoProcessor.register(MiniVLMConfig, MiniVLMProcessor)
 
 def save_minivlm(
@@ -438,6 +715,13 @@ def save_minivlm(
     folder = Path(folder)
     model.save_pretrained(folder, vision=vision); processor.save_pretrained(folder)
     return folder
+
+def out_of_memory(
+    error:Exception,
+) -> bool:
+    "Does this error say that memory ended, on the processor or on a GPU?"
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM: return True
+    return isinstance(error, RuntimeError) and bool(re.search("not enough memory|can't allocate memory", str(error)))
 
 def on_hub(
     name,  # what stands for a model: a folder or a name
@@ -461,4 +745,6 @@ def load_minivlm(
         model = MiniVLM.from_pretrained(folder, **kwargs)
         return model.to(pick_device(device)).eval(), MiniVLMProcessor.from_pretrained(folder)
     except InputError: raise
-    except Exception as e: raise InputError(f"The model in {folder} cannot be loaded ({type(e).__name__}: {str(e).splitlines()[0]}).") from None
+    except Exception as e:
+        if out_of_memory(e): raise InputError(f"There is not enough memory to load the model in {folder}: close other programs, or load it with dtype=torch.bfloat16.") from None
+        raise InputError(f"The model in {folder} cannot be loaded ({type(e).__name__}: {str(e).splitlines()[0]}).") from None

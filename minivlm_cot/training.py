@@ -30,7 +30,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, process_state, read_jsonl, writable_dir
 from .dataset import Collator, CoTReasoningDataset, example_image
-from .model import vision_fingerprint
+from .model import check_texts, reading_of, vision_fingerprint
 
 # %% ../nbs/04_training.ipynb #6933cfed
 def length_batches(
@@ -372,7 +372,7 @@ def fast_attention(
 ):
     "Use `small_attention` on a processor, where nothing else was asked for"
     lm = model.language_model
-    swap = lm.device.type == "cpu" and lm.config._attn_implementation == "sdpa"
+    swap = lm.device.type == "cpu" and lm.config._attn_implementation == "sdpa" and reading_of(lm).small
     if swap: lm.set_attn_implementation("small")
     try: yield
     finally:
@@ -465,11 +465,13 @@ def train_cot_vlm(
 ) -> History:
     "Train projector and language model; run it again to go on where it stopped"
     process_state()                                                              # tells accelerate, also where there is no GPU, that there are others
+    reading_of(model.language_model)                                             # looked at whole; refused before anything is written
     config, accelerator = config or TrainConfig(), Accelerator()
     copies = accelerator.num_processes > 1 and not isinstance(model, FSDPModule)  # of several processes, each has all of the model
     if copies: same_start(model.to(accelerator.device))
     if copies and wants_fsdp(): return _train_spread(model, processor, data, config, validate, progress)
     if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True)
+    check_texts(model, data)
     out = writable_dir(config.out)
     checkpoint, metrics = out/"checkpoint.pt", out/"metrics.jsonl"
     if config.fresh: [p.unlink(missing_ok=True) for p in (checkpoint, metrics)]
