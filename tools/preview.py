@@ -49,6 +49,7 @@ def markdown(text):
         return f'<a href="{m[2]}" class="{classes}">{m[1]}</a>'
     text = re.sub(r"(!\[[^]]*\]\([^)]*\))\{[^}]*\}", r"\1", re.sub(link, button, text))
     body = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", markdown2html_mistune(text))
+    body = body.replace('<div class="highlight">', '<div class="sourceCode">')
     def heading(m):
         return f'<h{m[1]} id="{anchor(m[2])}">{m[2]}</h{m[1]}>'
     return re.sub(r"<h([1-6])[^>]*>(.*?)</h\1>", heading, body, flags=re.S)
