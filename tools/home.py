@@ -62,35 +62,36 @@ def short_example(rows):
 
 def hero_blocks(row):
     "What stands beside the picture: the question and both arms, each a list of (text, colour, size, weight)"
-    question = [(t, INK, 17, "bold") for t in textwrap.wrap(row["question"], 32)]
-    direct = [("asked directly", SOFT, 11, "normal"), (f"✗ {row['direct_answer'] or '(no answer)'}", WRONG, 15, "bold")]
-    cot = [("asked to think step by step", SOFT, 11, "normal")]
+    question = [(t, INK, 19, "bold") for t in textwrap.wrap(row["question"], 26)]
+    direct = [("asked directly", SOFT, 13, "normal"), (f"✗ {row['direct_answer'] or '(no answer)'}", WRONG, 17, "bold")]
+    cot = [("asked to think step by step", SOFT, 13, "normal")]
     for step in row["steps"]:
-        first, *more = textwrap.wrap(step["text"], 44)
-        cot += [(f"✓ {first}", RIGHT, 12, "normal")] + [(f"    {t}", RIGHT, 12, "normal") for t in more]
-    return {"question": question, "direct": direct, "cot": cot + [(f"✓ {row['cot_answer']}", RIGHT, 15, "bold")]}
+        first, *more = textwrap.wrap(step["text"], 34)
+        cot += [(f"✓ {first}", RIGHT, 15, "normal")] + [(f"    {t}", RIGHT, 15, "normal") for t in more]
+    return {"question": question, "direct": direct, "cot": cot + [(f"✓ {row['cot_answer']}", RIGHT, 17, "bold")]}
 
 
 def draw_hero(row, example):
     "One picture, one question, two answers"
     blocks, gap, line = hero_blocks(row), .16, 1.65 / 72  # inches
     tall = sum(line * size for block in blocks.values() for _, _, size, _ in block) + 2 * gap
-    high = max(3.2, tall)
-    fig = plt.figure(figsize=(high + 5.2, high), dpi=150)
-    left = fig.add_axes([0, 0, high / (high + 5.2), 1])
+    side, beside = 4., 4.8
+    high = max(side, tall)
+    fig = plt.figure(figsize=(side + beside, high), dpi=150)
+    left = fig.add_axes([0, 0, side / (side + beside), 1], anchor="W")
     left.imshow(picture_of(example, 480))
     left.axis("off")
-    right = fig.add_axes([(high + .2) / (high + 5.2), 0, 5 / (high + 5.2), 1])
-    right.set(xlim=(0, 5), ylim=(high, 0))
+    right = fig.add_axes([side / (side + beside), 0, beside / (side + beside), 1])
+    right.set(xlim=(0, beside), ylim=(high, 0))
     right.axis("off")
     y = (high - tall) / 2
     for name, block in blocks.items():
         top = y
         for text, colour, size, weight in block:
-            right.text(.2, y + line * size / 2, text, color=colour, fontsize=size, weight=weight, va="center")
+            right.text(.35, y + line * size / 2, text, color=colour, fontsize=size, weight=weight, va="center")
             y += line * size
         if name in ARM_COLOURS:
-            right.plot([.05, .05], [top, y], color=ARM_COLOURS[name], lw=4, solid_capstyle="butt")
+            right.plot([.2, .2], [top, y], color=ARM_COLOURS[name], lw=4, solid_capstyle="butt")
         y += gap
     return fig
 
