@@ -1,9 +1,10 @@
-# make demo     train from scratch, compare, open runs/demo/index.html   (about a quarter of an hour on two cores)
+# make demo     train from scratch, compare, write runs/demo/index.html
 # make test     everything that must hold, as CI runs it
 # make lab      read and run the notebooks in JupyterLab
 # make docs     render the site into _docs and check it
-# make figures  run the notebooks and store their outputs, README included
-# make ready    train the model that comes with the package
+# make home     the front page's picture and the demo's report, from the ready model
+# make figures  all that is shown: `make home`, then the notebooks' outputs, then README (NBS="02 08": these notebooks alone)
+# make ready    train the model that comes with the package; then `make figures` renews every number and picture of it
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ export MINIVLM_DATA ?= $(abspath ../shared/data)
 endif
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lab docs figures ready readme clean
+.PHONY: demo test lab docs home figures ready readme clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -40,7 +41,10 @@ lab: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python tools/docs.py
 
-figures: $(VENV)/.dev
+home: $(VENV)/.dev
+	$(BIN)/python tools/home.py
+
+figures: $(VENV)/.dev $(if $(NBS),,home)
 	$(BIN)/python tools/figures.py $(NBS)
 	$(BIN)/python tools/readme.py
 

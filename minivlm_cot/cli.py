@@ -194,7 +194,7 @@ def _say(report, out):
 @cli_errors
 def minivlm_demo(
     out:str="runs/demo",  # folder of the run
-    short:store_true=False,  # a minute instead of a quarter of an hour; nothing worth a look is learned
+    short:store_true=False,  # a minute instead of the whole demo; nothing worth a look is learned
     fresh:store_true=False,  # start over although there is a run
     seed:int=0,  # same seed, same answers
     device:str=None,  # cpu, cuda or mps; left out: the best there is

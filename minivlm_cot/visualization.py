@@ -225,6 +225,7 @@ _DARK = "--ink:#ececec;--soft:#a9a9b0;--paper:#17181b;--panel:#212327;--line:#3b
 _CARD_CSS = f"""<style>
 .cot-card{{{_LIGHT}}}
 @media (prefers-color-scheme:dark){{.cot-card{{{_DARK}}}}}
+.quarto-light .cot-card{{{_LIGHT}}}.quarto-dark .cot-card{{{_DARK}}}
 .cot-card{{display:flex;flex-wrap:wrap;gap:1rem 1.3rem;background:var(--panel);color:var(--ink);border:1px solid var(--line);border-radius:10px;
 padding:1rem;margin:0 0 1rem;font:15px/1.5 system-ui,sans-serif;text-align:left;box-sizing:border-box}}
 .cot-card>img{{width:200px;max-width:100%;height:auto;align-self:flex-start;border-radius:6px;background:#fff;margin:0}}
@@ -237,7 +238,7 @@ padding:1rem;margin:0 0 1rem;font:15px/1.5 system-ui,sans-serif;text-align:left;
 .cot-card .name{{font-size:13px;color:var(--soft)}}
 .cot-card ol{{list-style:none;margin:.1rem 0 .2rem;padding:0}}
 .cot-card li{{padding-left:1.5em;text-indent:-1.5em;margin:0;overflow-wrap:anywhere}}
-.cot-card .mark{{display:inline-block;width:1.5em;text-indent:0;font-weight:700}}
+.cot-card .mark{{display:inline-block;background:none;padding:0;width:1.5em;text-indent:0;font-weight:700}}
 .cot-card .good{{color:var(--good)}}.cot-card .bad{{color:var(--bad)}}
 .cot-card .why{{color:var(--bad);font-style:italic}}
 </style>"""

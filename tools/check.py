@@ -1,7 +1,7 @@
 """Everything that must hold before a change lands: `make test`.
 
     python tools/check.py            all checks
-    python tools/check.py notebooks  only those named: sources readme skips exercised notebooks tests wheel
+    python tools/check.py notebooks  only those named: sources readme site skips exercised notebooks tests wheel
 """
 import ast
 import hashlib
@@ -58,6 +58,11 @@ def sources():
 def readme():
     "README.md is what the index notebook says"
     run(sys.executable, "tools/readme.py", "--check")
+
+
+def site():
+    "The site can be rendered, and nothing that a visitor needs is lost on the way"
+    run(sys.executable, "tools/docs.py")
 
 
 def skips():
@@ -136,7 +141,7 @@ def wheel():
             sys.exit(f"The installed minivlm_ask gave no answer: {answer}")
 
 
-CHECKS = dict(sources=sources, readme=readme, skips=skips, exercised=exercised, notebooks=test_notebooks, tests=rough_tests, wheel=wheel)
+CHECKS = dict(sources=sources, readme=readme, site=site, skips=skips, exercised=exercised, notebooks=test_notebooks, tests=rough_tests, wheel=wheel)
 
 if __name__ == "__main__":
     for word in sys.argv[1:]:
