@@ -579,7 +579,7 @@ def add_lora(
 ):  # a peft model: train, ask and save it like the MiniVLM; `merge_and_unload()` gives a MiniVLM back
     "Freeze the language model and give each of its matrices a correction of low rank that learns; the projector learns whole"
     try: from peft import LoraConfig, get_peft_model
-    except ImportError: raise InputError('LoRA needs the package peft: pip install "minivlm_cot[lora]".') from None
+    except ImportError: raise InputError('LoRA needs the package peft: pip install peft.') from None
     head, kinds = model.get_output_embeddings(), ("Linear", "Conv1D")                            # GPT-2's layers are called Conv1D
     targets = [f"language_model.{n}" for n, m in model.language_model.named_modules() if type(m).__name__ in kinds and m is not head]
     return get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, lora_dropout=dropout, target_modules=targets, modules_to_save=["projector"]))
