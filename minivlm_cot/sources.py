@@ -432,11 +432,14 @@ def _read_coco_captions(folder, split, images):
         yield _with(a, image=lambda a: _coco(folder, images, a["image_id"], path, split), file=lambda a: a["image_id"], captions=lambda a: [a["caption"]], key=lambda a: a.get("id"))
 
 def _convert_captions(r, name):
-    captions = as_list(r.get("captions"), "its captions") or [r[k] for k in sorted(r) if k.startswith("caption_")]
+    told = r.get("captions")
+    told = [told] if isinstance(told, str) and not told.lstrip().startswith("[") else as_list(told, "its captions")
+    captions = told or [r[k] for k in sorted(r) if k.startswith("caption_")]
     def row(n, caption):
         try: text = (as_text(caption, "its caption") or "").strip()
         except InputError as e: text = e                            # costs this caption, not the others of the picture
         return dict(image=r["image"], image_id=str(r.get("file", name)), question_id=f"{name}{f'#{n}' if len(captions) > 1 else ''}", caption=text)
+    if not captions: raise InputError("it has no caption")
     return [row(n, c) for n, c in enumerate(captions)]
 
 # %% ../nbs/03b_sources.ipynb #a05dcebf
@@ -534,9 +537,12 @@ def _checked(row, record, name, answers, pictures):
 
 def _number_or_name(value, name):
     "A name as it is; whole numbers as such, however they are held; the record's name where there is none"
-    if type(value) in (int, str) and value != "": return value
-    try: text = as_text(value) or name
+    try: return _own_name(value, name)
     except InputError: return name
+
+def _own_name(value, name):
+    if type(value) is int or type(value) is str and as_text(value): return value
+    text = as_text(value) or name
     return text if isinstance(value, bytes) or not re.fullmatch(r"-?\d+", text, re.A) else int(text)
 
 def _readable(row):
