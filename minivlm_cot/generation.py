@@ -38,7 +38,8 @@ def write(
     check_length(model.language_model, mask, max_new_tokens)
     if not reading_of(model.language_model).fits_batch(mask.shape[1] + max_new_tokens) and (len(embeds) * copies > 1 or not mask.all()):
         alone = [(embeds[i:i + 1, seen], seen[seen][None].to(mask.dtype)) for i, seen in enumerate(mask.bool()) for _ in range(copies)]
-        return [write(model, *one, max_new_tokens, eos, temperature, generator)[0] for one in alone]
+        own = [generator[n:n + 1] if isinstance(generator, list) else generator for n in range(len(alone))]
+        return [write(model, *one, max_new_tokens, eos, temperature, g)[0] for one, g in zip(alone, own)]
     hidden, cache = prefill(model.language_model, embeds, mask)
     return write_after(model.language_model, hidden, cache, mask, max_new_tokens, eos, temperature, generator, copies)
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['VisionProjector', 'MiniVLMConfig', 'join_prefix', 'small_attention', 'TokenLoss', 'MiniVLM', 'segment_mask',
-           'Reading', 'reading_of', 'logits_of', 'probe', 'cache_sizes', 'unpack_rows', 'most_tokens', 'check_length',
-           'check_words', 'check_texts', 'MiniVLMProcessor', 'train_tokenizer', 'small_vision_config',
-           'small_language_config', 'small_image_processor', 'vision_fingerprint', 'save_minivlm', 'out_of_memory',
-           'on_hub', 'load_minivlm']
+           'Reading', 'reading_of', 'logits_of', 'out_of_memory', 'probe', 'cache_sizes', 'unpack_rows', 'most_tokens',
+           'check_length', 'check_words', 'check_texts', 'MiniVLMProcessor', 'train_tokenizer', 'small_vision_config',
+           'small_language_config', 'small_image_processor', 'vision_fingerprint', 'save_minivlm', 'on_hub',
+           'load_minivlm']
 
 # %% ../nbs/01_model.ipynb #d8430128
 import errno, inspect, re
@@ -310,6 +310,14 @@ def _own_head(lm, hidden):
         else: body.forward = before
     return logits.view(*hidden.shape[:-1], -1)
 
+# %% ../nbs/01_model.ipynb #1990be99
+def out_of_memory(
+    error:Exception,
+) -> bool:
+    "Does this error say that memory ended, on the processor or on a GPU?"
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM: return True
+    return isinstance(error, RuntimeError) and bool(re.search("not enough memory|can't allocate memory", str(error)))
+
 # %% ../nbs/01_model.ipynb #687ce631
 def probe(
     lm,  # a causal language model of transformers
@@ -321,7 +329,7 @@ def probe(
     except InputError: raise
     except Exception as e:
         if out_of_memory(e): raise
-        return Reading(refused=f"it cannot be read and continued like one that predicts the next word ({type(e).__name__})")
+        return Reading(refused=f"it cannot be read and continued like one that predicts the next word ({type(e).__name__}: {str(e).splitlines()[0][:90] if str(e) else 'no more is said'})")
     finally: lm.train(training)
 
 def _exact(lm):
@@ -674,6 +682,7 @@ def save_pretrained(self:MiniVLM,
 ) -> None:
     "Write weights and configuration"
     self.config.vision_fingerprint = None
+    self.config.text_config.vocab_size = self.language_model.config.vocab_size       # words may have been added to the part itself
     if not vision:
         if not self.config.vision_id: raise InputError("This vision encoder came without a name, so it cannot be found again: save it with vision=True.")
         if not self.vision_is_frozen: raise InputError("This vision encoder is being trained, so its name stands for other weights: save it with vision=True.")
@@ -715,13 +724,6 @@ def save_minivlm(
     folder = Path(folder)
     model.save_pretrained(folder, vision=vision); processor.save_pretrained(folder)
     return folder
-
-def out_of_memory(
-    error:Exception,
-) -> bool:
-    "Does this error say that memory ended, on the processor or on a GPU?"
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or getattr(error, "errno", None) == errno.ENOMEM: return True
-    return isinstance(error, RuntimeError) and bool(re.search("not enough memory|can't allocate memory", str(error)))
 
 def on_hub(
     name,  # what stands for a model: a folder or a name

@@ -91,8 +91,9 @@ _NO_SPLIT = rf"(?!.*{_split_words('train')})(?!.*{_split_words('validation')})(?
 def _find(folder, what, *patterns, needed=True):
     "The file whose path fits the first pattern that any fits; a sentence where none or several do"
     if folder.is_file(): return folder
-    files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file() and not p.name.startswith(".")), key=lambda p: (len(p.parts), p))
-    names = {p: p.relative_to(folder).as_posix() for p in files if "__MACOSX" not in p.parts}
+    files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()), key=lambda p: (len(p.parts), p))
+    names = {p: p.relative_to(folder).as_posix() for p in files}
+    names = {p: name for p, name in names.items() if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))}
     for pattern in patterns:
         found = [p for p, name in names.items() if re.fullmatch(rf"(.*/)?{pattern}", name, re.I)]
         if len(found) > 1:
@@ -122,22 +123,26 @@ _COCO_PREFIXES = ("COCO_train2014_", "COCO_val2014_", "COCO_test2014_", "COCO_te
 def coco_picture(
     folder,  # COCO's pictures, directly or in COCO's own folders such as train2017
     image_id,  # COCO's number
+    first:str="",  # the part of COCO to look in first, such as val2014
 ) -> Path|None:  # None where there is none
     "Find a COCO picture by its number, by either year's name"
     text = as_text(image_id, "its image_id")
     if text is None or not re.fullmatch(r"\d{1,12}", text.strip(), re.A): raise InputError(f"its image_id is {image_id!r}, not COCO's number of a picture")
     number, folder = f"{int(text):012d}", Path(folder)
-    for place in _COCO_PLACES:
+    def rank(part): return (first not in part, first.rstrip("0123456789") not in part)      # sorting keeps the order of equals
+    for place in sorted(_COCO_PLACES, key=rank):
         if place and not (folder/place).is_dir(): continue
-        for prefix in ("", *_COCO_PREFIXES):
+        for prefix in sorted(("", *_COCO_PREFIXES), key=rank):
             if (path := folder/place/f"{prefix}{number}.jpg").exists(): return path
     return None
 
-def _coco(folder, images, image_id):
-    "Look where the pictures are said to be; else in the folder and beside it"
-    if images: return coco_picture(images, image_id)
+def _coco(folder, images, image_id, path, split):
+    "Look where the pictures are said to be; else in the folder and beside it; first in the part that the file of questions names"
+    named = re.search(r"(train|val|test)20\d\d", path.name)
+    first = named[0] if named else _short(split)
+    if images: return coco_picture(images, image_id, first)
     home = folder.parent if folder.is_file() else folder
-    return coco_picture(home, image_id) or coco_picture(home.parent, image_id)
+    return coco_picture(home, image_id, first) or coco_picture(home.parent, image_id, first)
 
 _SHORT = dict(validation="val")
 
@@ -145,7 +150,7 @@ def _short(split): return _SHORT.get(split, split)
 
 def _read_aokvqa(folder, split, images):
     path = _find(folder, f"A-OKVQA's {split} questions", rf"aokvqa_v1p0_{_short(split)}\.json(\.gz)?", rf"[^/]*a-?ok-?vqa[^/]*{_split_words(split)}[^/]*\.jsonl?(\.gz)?")
-    for row in _records(path): yield _with(row, image=lambda r: _coco(folder, images, r.get("image_id")))
+    for row in _records(path): yield _with(row, image=lambda r: _coco(folder, images, r.get("image_id"), path, split))
 
 def _convert_aokvqa(r, name):
     fields = ("choices", "correct_choice_idx", "direct_answers", "difficult_direct_answer", "rationales")
@@ -186,7 +191,7 @@ def _read_vqa(folder, split, images, source="vqav2"):
         answers = (beside if beside != path and beside.is_file() else None) if folder.is_file() or beside.is_file() else _vqa_file(source, folder, split, "annotation", False)
         answers = {str(a["question_id"]): a for a in _records(answers, "annotations") if isinstance(a, dict) and "question_id" in a} if answers else {}
         rows = [_join(q, answers) for q in rows]
-    for row in rows: yield _with(row, image=lambda r: _coco(folder, images, r["image_id"]))
+    for row in rows: yield _with(row, image=lambda r: _coco(folder, images, r["image_id"], path, split))
 
 def _join(question, answers):
     "The question with its annotation, unless that is about another picture"
@@ -424,14 +429,17 @@ def _read_coco_captions(folder, split, images):
     path = _find(folder, f"COCO's {split} captions", rf"captions_{_short(split)}20\d\d\.json(\.gz)?", rf"(?=[^/]*{_split_words(split)})[^/]*captions[^/]*\.json(\.gz)?",
                  rf"(?=[^/]*$){_NO_SPLIT}[^/]*captions[^/]*\.json(\.gz)?")
     for a in _records(path, "annotations"):
-        yield _with(a, image=lambda a: _coco(folder, images, a["image_id"]), file=lambda a: a["image_id"], captions=lambda a: [a["caption"]], key=lambda a: a.get("id"))
+        yield _with(a, image=lambda a: _coco(folder, images, a["image_id"], path, split), file=lambda a: a["image_id"], captions=lambda a: [a["caption"]], key=lambda a: a.get("id"))
 
 def _convert_captions(r, name):
-    captions = as_list(r.get("captions"), "its captions") or [r[k] for k in sorted(r) if k.startswith("caption_")]
+    told = r.get("captions")
+    told = [told] if isinstance(told, str) and not told.lstrip().startswith("[") else as_list(told, "its captions")
+    captions = told or [r[k] for k in sorted(r) if k.startswith("caption_")]
     def row(n, caption):
         try: text = (as_text(caption, "its caption") or "").strip()
         except InputError as e: text = e                            # costs this caption, not the others of the picture
         return dict(image=r["image"], image_id=str(r.get("file", name)), question_id=f"{name}{f'#{n}' if len(captions) > 1 else ''}", caption=text)
+    if not captions: raise InputError("it has no caption")
     return [row(n, c) for n, c in enumerate(captions)]
 
 # %% ../nbs/03b_sources.ipynb #a05dcebf
@@ -529,9 +537,12 @@ def _checked(row, record, name, answers, pictures):
 
 def _number_or_name(value, name):
     "A name as it is; whole numbers as such, however they are held; the record's name where there is none"
-    if type(value) in (int, str) and value != "": return value
-    try: text = as_text(value) or name
+    try: return _own_name(value, name)
     except InputError: return name
+
+def _own_name(value, name):
+    if type(value) is int or type(value) is str and as_text(value): return value
+    text = as_text(value) or name
     return text if isinstance(value, bytes) or not re.fullmatch(r"-?\d+", text, re.A) else int(text)
 
 def _readable(row):

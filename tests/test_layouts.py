@@ -68,6 +68,16 @@ def test_coco_captions_of_another_split_are_not_taken(tmp_path):
     fails("captions_train2014.json", source="coco_captions", split="validation", folder=tmp_path, pictures=False)
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_the_pictures_of_the_split_come_first(tmp_path, flat):
+    for split in ("train", "val"):
+        write(tmp_path / "annotations" / f"captions_{split}2014.json", dict(annotations=[dict(image_id=1, id=1, caption=split)]))
+        draw(tmp_path / ("images" if flat else f"{split}2014") / f"COCO_{split}2014_000000000001.jpg")
+    for split in ("train", "validation"):
+        (row,) = load_examples("coco_captions", split, folder=tmp_path)
+        assert row["image"].name == f"COCO_{SHORT[split]}2014_000000000001.jpg"
+
+
 # ------------------------------------------------------------------ Flickr8k
 
 def flickr(root, token=True, kaggle=True, lists=True):
