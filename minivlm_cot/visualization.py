@@ -22,6 +22,7 @@ from .scenes import COLOURS, GRID, draw_scene
 # %% ../nbs/07_visualization.ipynb #a1467927
 ARM_COLOURS = {"cot": "#0072B2", "direct": "#E69F00", "direct only": "#CC79A7"}  # Okabe and Ito's: told apart by every eye
 RIGHT, WRONG, GREY = "#009E73", "#D55E00", "#999999"
+_STAGE_COLOURS = ("#777777", "#4B3F72", "#8C6D31", "#A0522D")  # of what is no arm: nobody shall take a stage for an arm
 _ARM_NAMES = {"cot": "chain of thought", "direct": "direct"}
 _RC = {"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 90, "font.size": 10, "legend.frameon": False,
        "axes.grid": True, "grid.alpha": .25, "axes.axisbelow": True}
@@ -85,7 +86,7 @@ def plot_losses(
     with plt.rc_context(_RC):
         fig, ax = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
         for i, (name, (steps, losses)) in enumerate(curves.items()):
-            colour = ARM_COLOURS.get(name, f"C{i}" if name != "loss" else ARM_COLOURS["cot"])
+            colour = ARM_COLOURS.get(name, _STAGE_COLOURS[i % len(_STAGE_COLOURS)])
             if smooth > 1: ax.plot(steps, losses, color=colour, lw=.6, alpha=.3)
             ax.plot(steps, _smooth(losses, smooth), color=colour, lw=2, label=name)
         ax.set(xlabel="training step", ylabel="loss, nats per token", yscale="log")  # a fall from 0.2 to 0.1 is as much worth seeing as one from 2 to 1
