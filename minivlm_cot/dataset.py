@@ -280,7 +280,7 @@ def show_labels(
         text = html.escape(tokenizer.decode([int(i)])).replace("\n", "⏎<br>")
         colour = "#e4e4e4;color:#555" if int(label) == -100 else "#c7ead9;color:#063"
         spans.append(f'<span style="background:{colour};border-radius:3px;margin:1px;padding:1px 2px;white-space:pre-wrap">{text}</span>')
-    return _Html(f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}<p style="color:#666">grey: given · green: learned</p></div>')
+    return _Html(f'<div style="font-family:monospace;line-height:1.9">{"".join(spans)}<p style="opacity:.75">grey: given · green: learned</p></div>')
 
 # %% ../nbs/03_dataset.ipynb #ae8f685a
 def pack_texts(
