@@ -62,12 +62,16 @@ class ChatVLM:
     def write_on(self, processor, pictures, prompts, max_new_tokens, temperature=0., generator=None, copies=1, are_features=False, precision=None) -> list:
         "Continue a batch of prompts about pictures: len(prompts)·copies lists of new token ids"
         if are_features: raise InputError("A chat model wants pictures, not stored features.")
-        x = self.inputs(processor, pictures, prompts)
+        if temperature and len(prompts) * copies > 1:                              # one by one: who else is in the batch must not matter
+            own = generator or [None] * (len(prompts) * copies)
+            texts = [(picture, prompt) for picture, prompt in zip(pictures, prompts) for _ in range(copies)]
+            return [self.write_on(processor, [picture], [prompt], max_new_tokens, temperature, g and [g])[0] for (picture, prompt), g in zip(texts, own)]
+        x, ends = self.inputs(processor, pictures, prompts), self._ends(processor)
         how = dict(do_sample=True, temperature=temperature, top_k=0, top_p=1.) if temperature else dict(do_sample=False, temperature=None, top_p=None, top_k=None)
         with torch.random.fork_rng():                                              # transformers samples from the global generator
-            if generator is not None: torch.manual_seed(torch.randint(2**62, (1,), generator=generator, device=generator.device).item())
+            if generator: torch.manual_seed(torch.randint(2**62, (1,), generator=generator[0]).item())
             out = self.model.generate(**x, max_new_tokens=max_new_tokens, num_return_sequences=copies, pad_token_id=processor.tokenizer.pad_token_id, **how)
-        return [_until_end(row, self._ends(processor)) for row in out[:, x["input_ids"].shape[1]:].tolist()]
+        return [_until_end(row, ends, processor.tokenizer.eos_token_id) for row in out[:, x["input_ids"].shape[1]:].tolist()]
 
     def _ends(self, processor):
         ends = self.model.generation_config.eos_token_id
@@ -104,9 +108,10 @@ def _ready(processor):
     if tok.pad_token is None: tok.pad_token = tok.eos_token                          # harmless: the mask says what counts
     return {} if own else dict(chat_template=text)
 
-def _until_end(ids, ends):
-    "Cut what stands after the end mark"
-    return ids[:next((n + 1 for n, i in enumerate(ids) if i in ends), len(ids))]
+def _until_end(ids, ends, mark):
+    "Cut what stands after an end mark, and write the tokenizer's own in its place"
+    end = next((n for n, i in enumerate(ids) if i in ends), None)
+    return ids if end is None else ids[:end] + [mark if mark is not None else ids[end]]
 
 # %% ../nbs/06b_chat_models.ipynb #db4d6081
 def load_any(

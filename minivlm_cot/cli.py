@@ -19,7 +19,7 @@ from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import check_chain, draw_scene, make_example
 from .dataset import ARMS, CoTReasoningDataset, gold_answer
 from .sources import load_examples
-from .training import TrainConfig, add_lora, train_cot_vlm
+from .training import TrainConfig, add_lora, text_room, train_cot_vlm
 from .generation import generate_cot_answer, generate_direct_answer
 from .evaluation import evaluate_cot, exact_match, predict_aokvqa
 from .visualization import cards_page, choose_cards, plot_accuracy, reasoning_card, report_page
@@ -58,6 +58,7 @@ def minivlm_ask(
     model:str=None,  # folder or hub name of a MiniVLM or of a chat model such as Qwen2-VL; left out: the model that comes with the package
     card:str=None,  # also write this HTML page: the picture, both answers, each step marked
     temperature:float=0.,  # 0: the most probable words; 0.7 is usual to sample
+    max_new_tokens:int=None,  # tokens at most; left out: as long as the longest that was taught, and some
     seed:int=0,  # of sampling
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
@@ -65,7 +66,7 @@ def minivlm_ask(
     if not question.strip(): raise InputError("The question is empty: ask something.")
     picture = open_image(image)
     vlm, processor = load_any(model, device)
-    ask = lambda f: f(vlm, processor, picture, question, temperature=temperature, seed=seed)
+    ask = lambda f: f(vlm, processor, picture, question, max_new_tokens, temperature, seed=seed)
     print(said := ask(generate_direct_answer if direct else generate_cot_answer))
     if card:
         other = ask(generate_cot_answer if direct else generate_direct_answer)
@@ -101,7 +102,7 @@ def minivlm_train(
     lr_language:float=1e-4,  # learning rate of the language model, not for scenes
     lr_projector:float=1e-3,  # of the projector, not for scenes
     lora:int=0,  # rank of LoRA corrections instead of all of the language model, such as 16; not for scenes; needs peft
-    max_length:int=256,  # tokens per text, the picture not counted, not for scenes
+    max_length:int=None,  # tokens per text, the picture not counted; left out: as many as the model has positions for; not for scenes
     with_choices:store_true=False,  # show the choices in the prompt, in both arms; not for scenes
     every_rationale:store_true=False,  # learn all rationales of a question in each epoch, instead of one drawn; not for scenes
     no_cache:store_true=False,  # compute the encoder's features anew for each batch instead of keeping them on disk; not for scenes
@@ -136,7 +137,12 @@ def _train_on(rows, model, processor, config, with_choices, max_length, lora, ev
     arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
     print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
     if lora: model = add_lora(model, lora)
+    room = text_room(model)
+    max_length = min(max_length or room, room) if room else max_length
     data = CoTReasoningDataset(rows, processor, arms, with_choices, max_length, config.seed, together=True, every_rationale=every_rationale)
+    if data.cut_rationales: print(f"{data.cut_rationales:,} rationales were cut to fit into {max_length} tokens: raise max_length where the model has positions for more")
+    for message in list(data.left_out.values())[:3]: print(f"left out: {message}")
+    if len(data.left_out) > 3: print(f"and {len(data.left_out) - 3:,} more rows were left out for the same reason")
     history = train_cot_vlm(model, processor, data, config)
     print(f"{history.sequences:,} texts in {sum(r['seconds'] for r in history.rows):,.0f} s; {history.waiting_share:.1%} of it waiting for data")
     if lora: model = model.merge_and_unload()
@@ -155,21 +161,26 @@ def minivlm_eval(
     out:str="runs/eval",  # folder for report.json and index.html
     with_choices:store_true=False,  # show the choices in the prompt, in both arms
     batch_size:int=None,  # questions at a time; left out: as many as fit into memory
+    max_new_tokens_cot:int=None,  # tokens of a chain with its answer at most; left out: as long as the longest that was taught, and some
+    max_new_tokens_direct:int=None,  # of a direct answer
     seed:int=0,  # of the intervals
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
     "Examine a model with and without chain of thought"
     pick_device(device); writable_dir(out)                     # better to know now than after the exam
+    for name, n in dict(limit=limit, batch_size=batch_size, max_new_tokens_cot=max_new_tokens_cot, max_new_tokens_direct=max_new_tokens_direct).items():
+        if n is not None and n < 1: raise InputError(f"{name} is {n}: use a whole number from 1 on, or leave it out.")
     if process_state().num_processes > 1: device = str(process_state().device)     # under accelerate launch, each process has its own
     secret = (source, split) == ("aokvqa", "test")             # its answers are not published: predictions are all that can be made
     exam = load_examples(source, split, limit, folder, images, answers=not secret, progress=True)
     vlm, processor = load_any(model, device)
     if source == "aokvqa":
-        for arm, predicted in predict_aokvqa(vlm, processor, exam, with_choices, batch_size, progress=True).items():
+        for arm, predicted in predict_aokvqa(vlm, processor, exam, with_choices, batch_size, progress=True, max_new_tokens=(max_new_tokens_cot, max_new_tokens_direct)).items():
             save_json(predicted, f"{out}/predictions_{arm}.json")
             print(f"predictions: {out}/predictions_{arm}.json")
     if secret: return part_ways()
-    report = evaluate_cot(vlm, processor, exam, batch_size=batch_size, with_choices=with_choices, seed=seed, progress=True)
+    limits = (max_new_tokens_cot, max_new_tokens_direct)
+    report = evaluate_cot(vlm, processor, exam, batch_size=batch_size, with_choices=with_choices, max_new_tokens=limits, seed=seed, progress=True)
     _write(report, exam, out)
     part_ways()
 

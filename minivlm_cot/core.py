@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['InputError', 'cli_errors', 'set_seed', 'pick_device', 'has_fast_bf16', 'autocast', 'atomic_path', 'writable_dir',
            'read_text', 'save_json', 'load_json', 'append_jsonl', 'read_jsonl', 'open_image', 'fingerprint',
-           'process_state', 'part_ways', 'count_parameters', 'human', 'package_file']
+           'process_state', 'part_ways', 'free_memory', 'count_parameters', 'human', 'package_file']
 
 # %% ../nbs/00_core.ipynb #ce6570eb
 import gzip, hashlib, json, os, random, sys, zlib
@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import numpy as np
+import psutil
 import torch
 from accelerate import PartialState
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -208,6 +209,41 @@ def part_ways() -> None:
     "Wait for the other processes of a run, and leave it in good order"
     state = process_state()
     if state.num_processes > 1: state.wait_for_everyone(); state.destroy_process_group()
+
+# %% ../nbs/00_core.ipynb #f4eeaa01
+def free_memory(
+    root="/",  # of the file system; another one in tests
+) -> int:  # bytes
+    "Main memory that is free: the machine's, or what a container's limit leaves of it"
+    free, root = psutil.virtual_memory().available, Path(root)
+    for limit, used in (("memory.max", "memory.current"),                            # cgroup v2
+                        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        for folder in _cgroups(root):
+            most, now = (_number(folder / name) for name in (limit, used))
+            if most is None or now is None: continue
+            cached = _field((folder / limit).parent / "memory.stat", "inactive_file")    # given back when needed
+            free = min(free, max(0, most - now + cached))
+    return int(free)
+
+def _cgroups(root):
+    "The folders of this process's control groups, from the process's own up to the root's"
+    base = root / "sys/fs/cgroup"
+    try: lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError: return [base]
+    own = next((line[3:] for line in lines if line.startswith("0::")), "/").strip("/")
+    folders = [base / own, *(base / own).parents]
+    return folders[:folders.index(base) + 1]
+
+def _number(path):
+    "The number in a file; None where there is none, or where it says “max”"
+    try: return int(path.read_text())
+    except (OSError, ValueError): return None
+
+def _field(path, name):
+    "The number behind a name in a file; 0 where there is none"
+    try: words = dict(line.split() for line in path.read_text().splitlines())
+    except (OSError, ValueError): return 0
+    return int(words.get(name, 0))
 
 # %% ../nbs/00_core.ipynb #af6116ae
 def count_parameters(

@@ -250,19 +250,24 @@ def holds_reasoning(
 def tokenize_pairs(
     tokenizer,
     pairs:list,  # of (prompt, response): given, and learned
-    max_length:int=256,  # tokens in all, the picture not counted
+    max_length:int|None=256,  # tokens in all, the picture not counted; None: no limit
     names:list|None=None,  # of the rows, for the message
+    notes:dict|None=None,  # gets “cut”: numbers of the pairs whose rationale was cut, and “too_long”: number → message; None: too long is an error
 ) -> list:  # of dicts with input_ids and labels, two lists of equal length; labels are -100 on the prompt
     "Turn prompts and responses into ids and labels"
     def ids(texts): return tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
     items, eos = [], [tokenizer.eos_token_id]
     for n, (p, r) in enumerate(zip(ids([p for p, _ in pairs]), ids([r for _, r in pairs]))):
-        if len(p) + len(r) + 1 > max_length:
+        if max_length is not None and len(p) + len(r) + 1 > max_length:
             chain, mark, answer = pairs[n][1].rpartition("\nAnswer:")
             chain, tail = ids([chain, mark + answer])
             room = max_length - len(p) - len(tail) - 1
-            if room < 0: raise InputError(f"{names[n] if names else 'A row'} does not fit into {max_length} tokens even without its rationale: raise max_length.")
-            r = chain[:room] + tail
+            if room < 0:
+                message = f"{names[n] if names else 'A row'} does not fit into {max_length} tokens even without its rationale: raise max_length."
+                if notes is None: raise InputError(message)
+                notes.setdefault("too_long", {})[n] = message
+            elif notes is not None: notes.setdefault("cut", []).append(n)
+            r = chain[:max(0, room)] + tail
         items.append(dict(input_ids=p + r + eos, labels=[-100] * len(p) + r + eos))
     return items
 
@@ -307,7 +312,7 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         processor,  # a MiniVLMProcessor
         arms=ARMS,  # which texts to make of each row, see `format_pair`
         with_choices:bool=False,  # show the choices in the prompt, in all arms
-        max_length:int=256,  # tokens per text
+        max_length:int|None=None,  # tokens per text; None: as many as the texts have
         seed:int=0,  # of the drawn rationales
         together:bool=False,  # an item is a row with all its texts behind one picture, instead of one text
         every_rationale:bool=False,  # a text for each rationale, instead of one drawn per epoch
@@ -320,6 +325,7 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         self.feature_index = list(range(len(examples))) if feature_index is None else feature_index
         if image_features is not None and max(self.feature_index) >= len(image_features):
             raise InputError(f"Example {len(examples) - 1} needs picture {max(self.feature_index)}, but there are features of {len(image_features)} pictures.")
+        self.response_tokens, self.left_out, self.cut_rationales = {}, {}, 0      # longest response of each arm; rows that do not fit; rationales that were cut
         self.set_epoch(0)
 
     def __len__(self): return len(self._items)
@@ -333,11 +339,20 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         if not first and not drawn: return
         texts = [(n, arm, rationale) for n in range(len(self.examples)) for arm in self.arms for rationale in (self.rationales(n) if arm == "cot" else [None])]
         pairs = [format_pair(self.examples[n], arm, rationale, self.with_choices) for n, arm, rationale in texts]
-        self._texts = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, [f"Question {self.examples[n].get('question_id')}" for n, _, _ in texts])
-        self._about = [(n, arm) for n, arm, _ in texts]
+        names, notes = [f"Question {self.examples[n].get('question_id')}" for n, _, _ in texts], {}
+        found = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, names, notes)
+        self.left_out = {texts[i][0]: message for i, message in notes.get("too_long", {}).items()}
+        kept = [i for i, (n, _, _) in enumerate(texts) if n not in self.left_out]
+        if not kept: raise InputError(f"No row fits into {self.max_length} tokens: raise max_length.")
+        self._texts, self._about = [found[i] for i in kept], [texts[i][:2] for i in kept]
+        self.cut_rationales = len(notes.get("cut", []))
+        for (_, arm), t in zip(self._about, self._texts): self._remember(arm, t)
         groups = {}
         for i, (n, _) in enumerate(self._about): groups.setdefault(n if self.together else i, []).append(i)
         self._items = list(groups.values())
+
+    def _remember(self, arm, text):
+        self.response_tokens[arm] = max(self.response_tokens.get(arm, 0), sum(label != -100 for label in text["labels"]))
 
     def rationales(self, number) -> list:
         "The rationales of an example that are learned in this epoch"

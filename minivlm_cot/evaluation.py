@@ -132,7 +132,7 @@ def make_row(
     row["truth"] = gold_answer(example)
     for arm, a in (("cot", cot), ("direct", direct)):
         row |= {f"{arm}_answer": a.answer, f"{arm}_right": exact_match(a.answer, row["truth"]), f"{arm}_text": a.text,
-                f"{arm}_tokens": int(a.n_tokens), f"{arm}_reasons": bool(holds_reasoning(a.chain or ""))}
+                f"{arm}_tokens": int(a.n_tokens), f"{arm}_truncated": bool(a.truncated), f"{arm}_reasons": bool(holds_reasoning(a.chain or ""))}
         if len(example.get("direct_answers") or ()) > 2: row[f"{arm}_vqa"] = vqa_score(a.answer, example["direct_answers"])
     row |= dict(chain=cot.chain or "", steps=None, chain_parsed=None, chain_right=None, implied_answer=None)
     if example.get("scene") is not None:                                  # without a scene nobody can check the chain
@@ -153,7 +153,8 @@ def summarise_arm(
         vqa_score=_mean(r[f"{arm}_vqa"] for r in rows) if all(f"{arm}_vqa" in r for r in rows) else None,    # where several people answered
         parse_rate=_mean(r[f"{arm}_answer"] is not None for r in rows),
         holds_reasoning=_mean(r[f"{arm}_reasons"] for r in rows),              # more than ten words before the answer
-        tokens_per_answer=_mean(r[f"{arm}_tokens"] for r in rows))
+        tokens_per_answer=_mean(r[f"{arm}_tokens"] for r in rows),
+        truncated_rate=_mean(r[f"{arm}_truncated"] for r in rows if f"{arm}_truncated" in r))      # ran into the limit; None in older reports
 
 # %% ../nbs/06_evaluation.ipynb #e591c7e5
 def _tidy(x):
@@ -322,10 +323,16 @@ def _cells(s):
     return [*arms, difference, _p(s["mcnemar_p"]), _pct(s["process_accuracy"]), blind,
             _pct(b.get("majority"), 0), _pct(b.get("random"), 0)]
 
+def _truncated(s):
+    "A sentence on the answers that ran into the limit, where there are any"
+    rates = [s["arms"][arm].get("truncated_rate") for arm in ("cot", "direct")]
+    if not any(rates): return ""
+    return f" Answers that ran into the limit: CoT {_pct(rates[0])}%, direct {_pct(rates[1])}%."
+
 def _footnote(s):
     t, seen = s["table"], "training" if s.get("majority_from") == "training" else "these"
     blind = "Blind: CoT / direct, asked about a grey picture. " if "blind_direct" in s["baselines"] else ""
-    return (f"Brackets: 95% intervals. p: exact McNemar. {blind}"
+    return _truncated(s).lstrip() + (" " if _truncated(s) else "") + (f"Brackets: 95% intervals. p: exact McNemar. {blind}"
         f"Majority: counted on {seen} questions. Only CoT was right on {t['cot_only']}, only direct on {t['direct_only']}: "
         f"over all {s['n']:,} questions, a true difference below {100 * s['smallest_detectable']:.1f} points "
         "would probably have gone unnoticed.")
@@ -366,7 +373,7 @@ def evaluate_cot(
     train_examples:list|None=None,  # for the majority baseline, and to refuse pictures seen in training
     blind=("cot", "direct"),  # arms to ask about a grey picture too; () to save the time
     with_choices:bool=False,  # show the choices in the prompt, in both arms; only if training did
-    max_new_tokens=(150, 20),  # for the cot arm and the direct arm
+    max_new_tokens=(None, None),  # for the cot arm and the direct arm; None: what was taught and some, see `response_limit`
     old_prompt:bool=False,  # ask directly in the form that older checkpoints expect
     seed:int=0,  # of the bootstrap
     progress:bool=False,  # show bars
@@ -445,10 +452,11 @@ def predict_aokvqa(
     with_choices:bool=False,  # show the choices in the prompt; only if training did
     batch_size:int|None=None,  # questions at a time; None: as many as fit; does not change the answers
     progress:bool=False,  # show a bar
+    max_new_tokens=(None, None),  # for the cot arm and the direct arm; None: see `response_limit`
 ) -> dict:  # arm → question_id → {"multiple_choice": the most probable choice, "direct_answer": what was written}
     "Make A-OKVQA's predictions in both arms: the free answer, and the choice that is most probable in its place"
     images, questions, choices = [example_image(e) for e in examples], [e["question"] for e in examples], [as_list(e["choices"]) for e in examples]
-    written = generate_both(model, processor, images, questions, batch_size=batch_size, choices=choices if with_choices else None, progress=progress)
+    written = generate_both(model, processor, images, questions, max_new_tokens, batch_size, choices=choices if with_choices else None, progress=progress)
     ranks = rank_both(model, processor, images, questions, choices, [a.chain for a in written["cot"]], with_choices, batch_size)
     def best(ranks, choices): return choices[int(np.argmax(ranks))]
     return {arm: {e["question_id"]: dict(multiple_choice=best(r, c), direct_answer=a.answer or "") for e, a, c, r in zip(examples, written[arm], choices, ranks[arm])} for arm in ARMS}

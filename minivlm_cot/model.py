@@ -62,6 +62,7 @@ class MiniVLMConfig(PreTrainedConfig):
     vision_id: str | None = None  # the hub's name or the folder that the vision encoder came from
     language_id: str | None = None
     vision_fingerprint: str | None = None  # of the encoder's weights, where they are left out of the file
+    response_tokens: dict | None = None  # arm → tokens of the longest response that was taught
     tie_word_embeddings: bool = False  # the language model ties its own
 
     @property

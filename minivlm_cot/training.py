@@ -6,8 +6,8 @@
 __all__ = ['length_batches', 'cache_features', 'FeatureStore', 'cache_dataset', 'prepare_pixels', 'Muon', 'orthogonalise',
            'TrainConfig', 'lr_at', 'make_optimizers', 'finish_step_first', 'from_first', 'save_checkpoint',
            'load_checkpoint', 'compiled_layers', 'can_compile', 'compile_backend', 'fast_attention', 'run_identity',
-           'wants_fsdp', 'same_start', 'spread', 'gathered', 'History', 'train_cot_vlm', 'steps_per_epoch',
-           'count_texts', 'add_lora']
+           'wants_fsdp', 'same_start', 'spread', 'gathered', 'History', 'train_cot_vlm', 'text_room', 'remember_limits',
+           'steps_per_epoch', 'count_texts', 'add_lora']
 
 # %% ../nbs/04_training.ipynb #be6be1b0
 import json, math, os, random, shutil, signal, sys, sysconfig, time
@@ -30,7 +30,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, process_state, read_jsonl, writable_dir
 from .dataset import Collator, CoTReasoningDataset, example_image
-from .model import check_texts, reading_of, vision_fingerprint
+from .model import check_texts, most_tokens, reading_of, vision_fingerprint, most_tokens
 
 # %% ../nbs/04_training.ipynb #6933cfed
 def length_batches(
@@ -470,7 +470,8 @@ def train_cot_vlm(
     copies = accelerator.num_processes > 1 and not isinstance(model, FSDPModule)  # of several processes, each has all of the model
     if copies: same_start(model.to(accelerator.device))
     if copies and wants_fsdp(): return _train_spread(model, processor, data, config, validate, progress)
-    if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True)
+    if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True, max_length=text_room(model))
+    remember_limits(model, data)
     check_texts(model, data)
     out = writable_dir(config.out)
     checkpoint, metrics = out/"checkpoint.pt", out/"metrics.jsonl"
@@ -506,9 +507,26 @@ def train_cot_vlm(
             if stopped: raise KeyboardInterrupt
             tick = time.perf_counter()
     history.finished = True
+    remember_limits(model, data)                                                 # later epochs may have drawn longer rationales
     note(dict(finished=True))
     model.eval()
     return history
+
+# %% ../nbs/04_training.ipynb #11a17501
+def text_room(
+    model,  # a MiniVLM
+) -> int|None:  # tokens; None: no limit is known
+    "How many tokens a text may have behind the picture"
+    positions, _ = most_tokens(model.language_model)
+    return None if positions is None else positions - model.config.n_image_tokens
+
+def remember_limits(
+    model,  # a MiniVLM
+    data,  # a dataset; one without `response_tokens` tells nothing
+) -> None:
+    "Keep the longest response of each arm in the model's configuration, so that asking allows for it"
+    taught = dict(getattr(data, "response_tokens", None) or {})
+    if taught: model.config.response_tokens = (model.config.response_tokens or {}) | taught
 
 # %% ../nbs/04_training.ipynb #2aead68f
 def steps_per_epoch(
