@@ -212,3 +212,9 @@ def test_nothing_claims_an_index():
 
 def test_address_of_the_site():
     assert docs.site_address(ROOT) + "/" == readme.SITE
+
+
+def test_intervals_stay_on_one_line():
+    css = (ROOT / "nbs/styles.css").read_text(encoding="utf-8")
+    assert checks.says(css, 'main td[style*="right"]', "white-space: nowrap")
+    assert 'style="text-align:right"' in preview.markdown("| a |\n|--:|\n| 1 (0 … 2) |\n").replace(": ", ":")
