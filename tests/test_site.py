@@ -1,4 +1,5 @@
 """The site's checks: each finds its fault, and says nothing of a page that has none."""
+
 import json
 import subprocess
 import sys
@@ -20,10 +21,19 @@ SITE = "https://example.org/site"
 
 def notebook(folder, *cells, name="08_story.ipynb"):
     "A notebook of (kind, source, outputs …) cells"
-    made = [dict(cell_type=kind, source=source, metadata={}, **({"outputs": list(outputs)} if kind == "code" else {}))
-            for kind, source, *outputs in cells]
+    made = [
+        dict(
+            cell_type=kind,
+            source=source,
+            metadata={},
+            **({"outputs": list(outputs)} if kind == "code" else {}),
+        )
+        for kind, source, *outputs in cells
+    ]
     path = Path(folder) / name
-    path.write_text(json.dumps(dict(cells=made, metadata={}, nbformat=4, nbformat_minor=5)), encoding="utf-8")
+    path.write_text(
+        json.dumps(dict(cells=made, metadata={}, nbformat=4, nbformat_minor=5)), encoding="utf-8"
+    )
     return path
 
 
@@ -32,64 +42,116 @@ def stream(text):
 
 
 def result(**data):
-    return dict(output_type="execute_result", metadata={}, data={k.replace("_", "/"): v for k, v in data.items()})
+    return dict(
+        output_type="execute_result",
+        metadata={},
+        data={k.replace("_", "/"): v for k, v in data.items()},
+    )
 
 
 def site(folder, **pages):
     "Pages by name, each from the inside of its <main>"
     for name, body in pages.items():
-        text = f"<html><head><title>The story – site</title></head><body><main>{body}</main></body></html>"
+        head = "<head><title>The story – site</title></head>"
+        text = f"<html>{head}<body><main>{body}</main></body></html>"
         (Path(folder) / f"{name}.html").write_text(text, encoding="utf-8")
     return checks.read_pages(folder)
 
 
 def test_lost_opening(tmp_path):
-    path = notebook(tmp_path, ("markdown", "# The story\n\n> In short.\n\nThis *is* [all](a.html) of `it`.\n\nMore."))
-    kept = site(tmp_path, story="<h1>The story</h1><p>This <em>is</em> <a href='a.html'>all</a> of <code>it</code>.</p>")
+    path = notebook(
+        tmp_path,
+        ("markdown", "# The story\n\n> In short.\n\nThis *is* [all](a.html) of `it`.\n\nMore."),
+    )
+    kept = site(
+        tmp_path,
+        story="<h1>The story</h1>"
+        "<p>This <em>is</em> <a href='a.html'>all</a> of <code>it</code>.</p>",
+    )
     page_of = {"08_story": (tmp_path / "story.html").resolve()}
     assert checks.lost_openings([path], kept, page_of) == []
     lost = site(tmp_path, story="<h1>The story</h1><p>More.</p>")
-    assert checks.lost_openings([path], lost, page_of) == ["story.html: the opening paragraph of 08_story.ipynb is lost"]
+    assert checks.lost_openings([path], lost, page_of) == [
+        "story.html: the opening paragraph of 08_story.ipynb is lost"
+    ]
 
 
 def test_lost_title_and_page_under_another_name(tmp_path):
     path = notebook(tmp_path, ("code", "#| default_exp story"), ("markdown", "# Another story"))
     pages = site(tmp_path, story="<p>x</p>")
-    assert len(checks.lost_titles([path], pages, {"08_story": (tmp_path / "story.html").resolve()})) == 1
+    assert (
+        len(checks.lost_titles([path], pages, {"08_story": (tmp_path / "story.html").resolve()}))
+        == 1
+    )
     assert checks.unrendered([path], tmp_path) == ["08_story.html was not rendered"]
 
 
-@pytest.mark.parametrize("target, dead", [
-    ("there.html", False), ("there.html#here", False), ("#top", False), ("https://other.org/x.html", False),
-    (f"{SITE}/there.html#here", False), (f"{SITE}/", False), ("mailto:a@b.org", False), ("08_there.html", True),
-    ("there.html#gone", True), (f"{SITE}/there.html#gone", True), (f"{SITE}/gone.html", True), ("gone.txt", True)])
+@pytest.mark.parametrize(
+    "target, dead",
+    [
+        ("there.html", False),
+        ("there.html#here", False),
+        ("#top", False),
+        ("https://other.org/x.html", False),
+        (f"{SITE}/there.html#here", False),
+        (f"{SITE}/", False),
+        ("mailto:a@b.org", False),
+        ("08_there.html", True),
+        ("there.html#gone", True),
+        (f"{SITE}/there.html#gone", True),
+        (f"{SITE}/gone.html", True),
+        ("gone.txt", True),
+    ],
+)
 def test_dead_links(tmp_path, target, dead):
-    pages = site(tmp_path, index=f'<h2 id="top">x</h2><a href="{target}">x</a>', there='<h2 id="here">x</h2>')
+    pages = site(
+        tmp_path, index=f'<h2 id="top">x</h2><a href="{target}">x</a>', there='<h2 id="here">x</h2>'
+    )
     assert bool(checks.dead_links(pages, tmp_path, SITE)) == dead
 
 
 def test_missing_picture(tmp_path):
     (tmp_path / "a.png").write_bytes(b"x")
-    pages = site(tmp_path, index='<img src="a.png"><img src="data:image/png;base64,xx"><img src="b.png">')
-    assert checks.missing_pictures(pages, tmp_path, SITE) == ["index.html: the picture b.png is missing"]
+    pages = site(
+        tmp_path, index='<img src="a.png"><img src="data:image/png;base64,xx"><img src="b.png">'
+    )
+    assert checks.missing_pictures(pages, tmp_path, SITE) == [
+        "index.html: the picture b.png is missing"
+    ]
 
 
 def test_wide_outputs(tmp_path):
-    pages = site(tmp_path, index='<pre>' + "x" * 300 + '</pre><div class="cell-output"><pre><code>short</code></pre></div>')
+    pages = site(
+        tmp_path,
+        index="<pre>"
+        + "x" * 300
+        + '</pre><div class="cell-output"><pre><code>short</code></pre></div>',
+    )
     assert checks.wide_outputs(pages, "") == []  # code may be long: it scrolls
     table = "<table><tr>" + "<td>1</td>" * 9 + "</tr></table>"
-    pages = site(tmp_path, index=f'<div class="cell-output"><pre><code>{"x" * 300}</code></pre></div>{table}')
+    pages = site(
+        tmp_path, index=f'<div class="cell-output"><pre><code>{"x" * 300}</code></pre></div>{table}'
+    )
     assert len(checks.wide_outputs(pages, "img { max-width: 100% }")) == 2
     css = (ROOT / "nbs/styles.css").read_text(encoding="utf-8")
     assert checks.wide_outputs(pages, css) == []
-    assert len(checks.wide_outputs(pages, css.replace("white-space: pre-wrap", "white-space: pre"))) == 1
+    assert (
+        len(checks.wide_outputs(pages, css.replace("white-space: pre-wrap", "white-space: pre")))
+        == 1
+    )
 
 
 def test_data_dumps(tmp_path):
     long = json.dumps({"a": list(range(400))})
     for shown in (stream(long), result(text_plain=repr(long)), result(text_plain=[long])):
-        assert len(checks.data_dumps([notebook(tmp_path, ("code", "json.dumps(found);", shown))])) == 1
-    for quiet in (stream("{'a': 1}"), stream("word " * 400), result(text_plain=long, image_png="xx")):
+        assert (
+            len(checks.data_dumps([notebook(tmp_path, ("code", "json.dumps(found);", shown))])) == 1
+        )
+    for quiet in (
+        stream("{'a': 1}"),
+        stream("word " * 400),
+        result(text_plain=long, image_png="xx"),
+    ):
         assert checks.data_dumps([notebook(tmp_path, ("code", "x", quiet))]) == []
     assert checks.data_dumps([notebook(tmp_path, ("code", "#| hide\nx", stream(long)))]) == []
 
@@ -104,17 +166,27 @@ def test_raw_table(tmp_path):
 def test_long_digits(tmp_path):
     printed = ("code", "print(x)", stream("[6.587514400482178] [6.5875139236450195]"))
     assert len(checks.long_digits([notebook(tmp_path, printed)])) == 1
-    assert checks.long_digits([notebook(tmp_path, ("code", "print(x)", stream("6.5875 6.5875")))]) == []
+    assert (
+        checks.long_digits([notebook(tmp_path, ("code", "print(x)", stream("6.5875 6.5875")))])
+        == []
+    )
 
 
 def test_stored_error_and_missing_figure(tmp_path):
-    path = notebook(tmp_path, ("code", "plt.show()"), ("code", "1/0", dict(output_type="error")),
-                    ("code", "plot_losses(x)", result(image_png="xx")), ("code", "#| export\nplot_losses(x)"))
+    path = notebook(
+        tmp_path,
+        ("code", "plt.show()"),
+        ("code", "1/0", dict(output_type="error")),
+        ("code", "plot_losses(x)", result(image_png="xx")),
+        ("code", "#| export\nplot_losses(x)"),
+    )
     assert len(checks.missing_figures([path])) == 1 and len(checks.stored_errors([path])) == 1
 
 
 def test_changed_files(tmp_path):
-    run = lambda *words: subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+    run = lambda *words: subprocess.run(
+        ["git", *words], cwd=tmp_path, check=True, capture_output=True
+    )
     run("init", "-q")
     (tmp_path / "README.md").write_text("a")
     (tmp_path / ".gitignore").write_text("_docs/\n")
@@ -126,13 +198,19 @@ def test_changed_files(tmp_path):
     (tmp_path / "README.md").write_text("b")
     (tmp_path / "nbdev.yml").write_text("x")
     assert checks.changed_files(before, checks.project_state(tmp_path)) == [
-        "rendering the site changed README.md", "rendering the site changed nbdev.yml"]
+        "rendering the site changed README.md",
+        "rendering the site changed nbdev.yml",
+    ]
 
 
 def test_readme_links(tmp_path):
     pages = site(tmp_path, index='<h2 id="here">x</h2>')
-    (tmp_path / "README.md").write_text(f"[a]({SITE}/index.html#here) [b](https://other.org) ![c](gone.png) [d]({SITE}/gone.html)")
-    assert len(checks.dead_readme_links(tmp_path / "README.md", tmp_path, tmp_path, pages, SITE)) == 2
+    (tmp_path / "README.md").write_text(
+        f"[a]({SITE}/index.html#here) [b](https://other.org) ![c](gone.png) [d]({SITE}/gone.html)"
+    )
+    assert (
+        len(checks.dead_readme_links(tmp_path / "README.md", tmp_path, tmp_path, pages, SITE)) == 2
+    )
 
 
 def test_stale_demo(tmp_path):
@@ -145,10 +223,15 @@ def test_stale_demo(tmp_path):
 
 
 def test_preview_takes_titles_by_quartos_rules():
-    first = [dict(cell_type="markdown", source="# A title\n\nText."), dict(cell_type="code", source="x", outputs=[])]
+    first = [
+        dict(cell_type="markdown", source="# A title\n\nText."),
+        dict(cell_type="code", source="x", outputs=[]),
+    ]
     title, _, name, cells = preview.take_title(first, "08_x")
     assert (title, name, cells[0]["source"].strip()) == ("A title", "08_x.html", "Text.")
-    assert preview.take_title(first[::-1], "08_x")[0] == "08_x"  # a title that does not stand first is none
+    assert (
+        preview.take_title(first[::-1], "08_x")[0] == "08_x"
+    )  # a title that does not stand first is none
     front = [dict(cell_type="raw", source="---\ntitle: B\noutput-file: x.html\n---\n"), *first]
     assert preview.take_title(front, "08_x")[::2] == ("B", "x.html")
 
@@ -156,29 +239,46 @@ def test_preview_takes_titles_by_quartos_rules():
 def test_preview_hides_what_directives_hide():
     def cell(source):
         return preview.show_code(dict(source=source, outputs=[stream("said\n")]))
+
     assert "sourceCode" in cell("x = 1") and "said" in cell("x = 1")
-    assert "sourceCode" not in cell("#| echo: false\nx = 1") and "said" in cell("#| echo: false\nx = 1")
+    assert "sourceCode" not in cell("#| echo: false\nx = 1") and "said" in cell(
+        "#| echo: false\nx = 1"
+    )
     assert cell("#| include: false\nx = 1") == "" and "said" not in cell("#| output: false\nx = 1")
     assert "<details" in cell('#| code-fold: true\n#| code-summary: "Imports"\nx = 1')
 
 
 def test_preview_knows_anchors_and_classes():
-    assert preview.anchor("Two commands") == "two-commands" and preview.anchor("1. What <em>it</em> costs?") == "what-it-costs"
-    shown = preview.markdown("::: {.buttons}\n[Go](a.html){.btn .btn-primary}\n:::\n\n## Two commands\n")
-    assert '<div class="buttons">' in shown and 'class="btn btn-primary"' in shown and 'id="two-commands"' in shown
+    assert (
+        preview.anchor("Two commands") == "two-commands"
+        and preview.anchor("1. What <em>it</em> costs?") == "what-it-costs"
+    )
+    shown = preview.markdown(
+        "::: {.buttons}\n[Go](a.html){.btn .btn-primary}\n:::\n\n## Two commands\n"
+    )
+    assert (
+        '<div class="buttons">' in shown
+        and 'class="btn btn-primary"' in shown
+        and 'id="two-commands"' in shown
+    )
 
 
 def test_readme_has_no_quarto_marks():
-    text = "::: {.buttons}\n[Go](08_x.html){.btn .btn-primary} [Run](#two){.btn} [All](demo/index.html){.btn}\n:::\n\n![p](images/a.png)"
-    assert readme.for_github(text) == (f"[Go]({readme.SITE}08_x.html) · [Run](#two) · [All]({readme.SITE}demo/index.html)\n\n"
-                                       "![p](nbs/images/a.png)")
+    buttons = "[Go](08_x.html){.btn .btn-primary} [Run](#two){.btn} [All](demo/index.html){.btn}"
+    text = f"::: {{.buttons}}\n{buttons}\n:::\n\n![p](images/a.png)"
+    assert readme.for_github(text) == (
+        f"[Go]({readme.SITE}08_x.html) · [Run](#two) · [All]({readme.SITE}demo/index.html)\n\n"
+        "![p](nbs/images/a.png)"
+    )
     assert not any(mark in readme.readme() for mark in (":::", "{.btn"))
 
 
 def test_configuration():
     config = yaml.safe_load((ROOT / "_quarto.yml").read_text(encoding="utf-8"))
     html, web = config["format"]["html"], config["website"]
-    assert html["respect-user-color-scheme"] and html["code-tools"] is False and web["page-navigation"]
+    assert (
+        html["respect-user-color-scheme"] and html["code-tools"] is False and web["page-navigation"]
+    )
     assert "source" in web["repo-actions"] and web["open-graph"] and web["twitter-card"]
     assert web["navbar"]["tools"][0]["icon"] == "github"
     for picture in (web["image"], web["favicon"], "demo/index.html"):
@@ -189,9 +289,14 @@ def test_configuration():
 def test_sidebar_names_every_chapter_by_number_and_title():
     config = yaml.safe_load((ROOT / "_quarto.yml").read_text(encoding="utf-8"))
     entries = preview.contents(config)
-    assert [file for _, file in entries] == ["index.ipynb", *sorted(p.name for p in (ROOT / "nbs").glob("[0-9]*.ipynb"))]
+    assert [file for _, file in entries] == [
+        "index.ipynb",
+        *sorted(p.name for p in (ROOT / "nbs").glob("[0-9]*.ipynb")),
+    ]
     for text, file in entries[1:]:
-        title = next(s for k, s, _ in checks.cells_of(ROOT / "nbs" / file) if k == "markdown").splitlines()[0]
+        title = next(
+            s for k, s, _ in checks.cells_of(ROOT / "nbs" / file) if k == "markdown"
+        ).splitlines()[0]
         assert text.split() == [file.partition("_")[0], *title[2:].split()]
 
 
@@ -212,3 +317,11 @@ def test_nothing_claims_an_index():
 
 def test_address_of_the_site():
     assert docs.site_address(ROOT) + "/" == readme.SITE
+
+
+def test_intervals_stay_on_one_line():
+    css = (ROOT / "nbs/styles.css").read_text(encoding="utf-8")
+    assert checks.says(css, 'main td[style*="right"]', "white-space: nowrap")
+    assert 'style="text-align:right"' in preview.markdown("| a |\n|--:|\n| 1 (0 … 2) |\n").replace(
+        ": ", ":"
+    )

@@ -1,8 +1,10 @@
 """Render the site into _docs and check it: `make docs`.
 
-nbdev prepares the notebooks; Quarto renders them where it is installed. Where it is not, tools/preview.py makes plain
-pages of the same prepared notebooks. Either way every fault that tools/site_checks.py finds is a failure.
+nbdev prepares the notebooks; Quarto renders them where it is installed. Where it is not,
+tools/preview.py makes plain pages of the same prepared notebooks. Either way every fault that
+tools/site_checks.py finds is a failure.
 """
+
 import os
 import re
 import shutil
@@ -27,11 +29,12 @@ def site_address(root):
 def prepare():
     "nbdev's part: the notebooks as Quarto gets them, in _proc"
     from nbdev.serve import proc_nbs
+
     return Path(proc_nbs(n_workers=1, force=True))
 
 
 def with_quarto(staged):
-    "Quarto itself, on what nbdev has prepared; `nbdev_docs` would also write README and nbs/nbdev.yml"
+    "Quarto itself, on what nbdev has prepared; `nbdev_docs` would also write README"
     subprocess.run(["quarto", "render", "--no-cache"], cwd=staged, check=True)
     shutil.rmtree(OUT, ignore_errors=True)
     shutil.move(staged / "_docs", OUT)
@@ -40,6 +43,7 @@ def with_quarto(staged):
 def with_preview(staged):
     "Plain pages"
     import preview
+
     shutil.rmtree(OUT, ignore_errors=True)
     preview.render(staged, OUT)
 
@@ -58,10 +62,18 @@ def find_faults(notebooks, staged):
     "All that is wrong with notebooks and pages"
     pages, page_of, site = checks.read_pages(OUT), page_names(notebooks, staged), site_address(ROOT)
     css = "\n".join(p.read_text(encoding="utf-8") for p in OUT.glob("*.css"))
-    on_notebooks = (checks.stored_errors, checks.missing_figures, checks.data_dumps, checks.raw_tables, checks.long_digits)
+    on_notebooks = (
+        checks.stored_errors,
+        checks.missing_figures,
+        checks.data_dumps,
+        checks.raw_tables,
+        checks.long_digits,
+    )
     faults = [fault for check in on_notebooks for fault in check(notebooks)]
     faults += checks.unrendered(notebooks, OUT)
-    faults += checks.lost_titles(notebooks, pages, page_of) + checks.lost_openings(notebooks, pages, page_of)
+    faults += checks.lost_titles(notebooks, pages, page_of) + checks.lost_openings(
+        notebooks, pages, page_of
+    )
     faults += checks.dead_links(pages, OUT, site) + checks.missing_pictures(pages, OUT, site)
     faults += checks.dead_readme_links(ROOT / "README.md", ROOT, OUT, pages, site)
     return faults + checks.wide_outputs(pages, css) + checks.stale_demo(ROOT)
@@ -73,10 +85,12 @@ def main():
     notebooks, before = sorted(NBS.glob("*.ipynb")), checks.project_state(ROOT)
     staged, quarto = prepare(), shutil.which("quarto")
     (with_quarto if quarto else with_preview)(staged)
-    faults = find_faults(notebooks, staged) + checks.changed_files(before, checks.project_state(ROOT))
+    faults = find_faults(notebooks, staged) + checks.changed_files(
+        before, checks.project_state(ROOT)
+    )
     if faults:
         sys.exit("\n".join(faults) + f"\n{len(faults)} faults")
-    print(f"{len(notebooks)} pages in _docs, by {'Quarto' if quarto else 'nbdev and the preview'}; no fault")
+    print(f"{len(notebooks)} pages in _docs, by {'Quarto' if quarto else 'the preview'}; no fault")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """The front page's picture and the demo's report, made from the ready model: `make home`.
 
-The ready model sits the exam that its results come from. `nbs/demo/index.html` is the page that `make demo` would
-write; `nbs/images/chain_beside_direct.png` shows the shortest deep question that only the chain got right.
+The ready model sits the exam that its results come from. `nbs/demo/index.html` is the page that
+`make demo` would write; `nbs/images/chain_beside_direct.png` shows the shortest walk that only the
+chain got right.
 """
+
 import hashlib
 import sys
 import textwrap
 from pathlib import Path
 
 import matplotlib
+
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
@@ -16,12 +19,32 @@ from minivlm_cot.core import load_json
 from minivlm_cot.evaluation import evaluate_cot
 from minivlm_cot.model import load_minivlm
 from minivlm_cot.scenes import scene_examples
-from minivlm_cot.visualization import ARM_COLOURS, OUTCOMES, RIGHT, WRONG, choose_cards, picture_of, plot_accuracy, report_page
+from minivlm_cot.visualization import (
+    ARM_COLOURS,
+    OUTCOMES,
+    RIGHT,
+    WRONG,
+    choose_cards,
+    picture_of,
+    plot_accuracy,
+    report_page,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
-READY, PAGE, HERO = ROOT / "minivlm_cot/ready", ROOT / "nbs/demo/index.html", ROOT / "nbs/images/chain_beside_direct.png"
-FACTS = ("train_seconds", "train_steps", "train_sequences", "base_sequences", "encoder_accuracy",
-         "trainable_parameters", "frozen_parameters")
+READY, PAGE, HERO = (
+    ROOT / "minivlm_cot/ready",
+    ROOT / "nbs/demo/index.html",
+    ROOT / "nbs/images/chain_beside_direct.png",
+)
+FACTS = (
+    "train_seconds",
+    "train_steps",
+    "train_sequences",
+    "base_sequences",
+    "encoder_accuracy",
+    "trainable_parameters",
+    "frozen_parameters",
+)
 LARGEST = 1_500_000  # bytes of the page
 INK, SOFT = "#1d1d1f", "#5c5c62"
 
@@ -32,11 +55,20 @@ def sit_exam(results):
     recipe = results["recipe"]
     train = scene_examples(recipe["pictures"], "train", seed=recipe["seed"])
     exam = scene_examples(recipe["test"], "test", seed=recipe["seed"])
-    report = evaluate_cot(model, processor, exam, train_examples=train, batch_size=130, seed=recipe["seed"])
+    report = evaluate_cot(
+        model, processor, exam, train_examples=train, batch_size=130, seed=recipe["seed"]
+    )
     for split in results["splits"]:
         other = scene_examples(recipe["ood"], split, seed=recipe["seed"])
-        report.splits[split] = evaluate_cot(model, processor, other, train_examples=train, batch_size=130, blind=(),
-                                            seed=recipe["seed"])
+        report.splits[split] = evaluate_cot(
+            model,
+            processor,
+            other,
+            train_examples=train,
+            batch_size=130,
+            blind=(),
+            seed=recipe["seed"],
+        )
     weights = hashlib.sha256((READY / "model.safetensors").read_bytes()).hexdigest()[:16]
     report.extra |= {k: results[k] for k in FACTS if k in results} | {"ready_model": weights}
     return report, exam
@@ -45,37 +77,57 @@ def sit_exam(results):
 def disagreements(report, results):
     "Accuracies in which the exam just sat and the stored results differ by more than a point"
     found = report.to_dict()["groups"]
-    pairs = [(g, arm, found[g]["arms"][arm]["accuracy"], s[arm]) for g, s in results["groups"].items()
-             for arm in ("cot", "direct")]
-    return [f"{g}, {arm}: {100 * now:.1f}% now, {100 * then:.1f}% in results.json"
-            for g, arm, now, then in pairs if abs(now - then) > .01]
+    pairs = [
+        (g, arm, found[g]["arms"][arm]["accuracy"], s[arm])
+        for g, s in results["groups"].items()
+        for arm in ("cot", "direct")
+    ]
+    return [
+        f"{g}, {arm}: {100 * now:.1f}% now, {100 * then:.1f}% in results.json"
+        for g, arm, now, then in pairs
+        if abs(now - then) > 0.01
+    ]
 
 
 def short_example(rows):
-    "The row that is read quickest: the shortest walk that only the chain got right, by true steps alone"
+    "The row read quickest: the shortest walk that only the chain got right, by true steps alone"
     good = [r for r in rows if OUTCOMES["helped"](r) and r["group"] == "deep" and r["chain_right"]]
     if not good:
         sys.exit("No deep question was answered right by the chain alone: is this the ready model?")
-    walks = [r for r in good if str(r["family"]).startswith("walk")]  # a way through the picture is followed by eye
-    return min(walks or good, key=lambda r: (len(r["question"].split()), len(r["question"]), len(r["chain"])))
+    walks = [
+        r for r in good if str(r["family"]).startswith("walk")
+    ]  # a way through the picture is followed by eye
+    return min(
+        walks or good,
+        key=lambda r: (len(r["question"].split()), len(r["question"]), len(r["chain"])),
+    )
 
 
 def hero_blocks(row):
-    "What stands beside the picture: the question and both arms, each a list of (text, colour, size, weight)"
+    "The question and both arms, each a list of (text, colour, size, weight)"
     question = [(t, INK, 19, "bold") for t in textwrap.wrap(row["question"], 26)]
-    direct = [("asked directly", SOFT, 13, "normal"), (f"✗ {row['direct_answer'] or '(no answer)'}", WRONG, 17, "bold")]
+    direct = [
+        ("asked directly", SOFT, 13, "normal"),
+        (f"✗ {row['direct_answer'] or '(no answer)'}", WRONG, 17, "bold"),
+    ]
     cot = [("asked to think step by step", SOFT, 13, "normal")]
     for step in row["steps"]:
         first, *more = textwrap.wrap(step["text"], 34)
-        cot += [(f"✓ {first}", RIGHT, 15, "normal")] + [(f"    {t}", RIGHT, 15, "normal") for t in more]
-    return {"question": question, "direct": direct, "cot": cot + [(f"✓ {row['cot_answer']}", RIGHT, 17, "bold")]}
+        cot += [(f"✓ {first}", RIGHT, 15, "normal")] + [
+            (f"    {t}", RIGHT, 15, "normal") for t in more
+        ]
+    return {
+        "question": question,
+        "direct": direct,
+        "cot": cot + [(f"✓ {row['cot_answer']}", RIGHT, 17, "bold")],
+    }
 
 
 def draw_hero(row, example):
     "One picture, one question, two answers"
-    blocks, gap, line = hero_blocks(row), .16, 1.65 / 72  # inches
+    blocks, gap, line = hero_blocks(row), 0.16, 1.65 / 72  # inches
     tall = sum(line * size for block in blocks.values() for _, _, size, _ in block) + 2 * gap
-    side, beside = 4., 4.8
+    side, beside = 4.0, 4.8
     high = max(side, tall)
     fig = plt.figure(figsize=(side + beside, high), dpi=150)
     left = fig.add_axes([0, 0, side / (side + beside), 1], anchor="W")
@@ -88,10 +140,18 @@ def draw_hero(row, example):
     for name, block in blocks.items():
         top = y
         for text, colour, size, weight in block:
-            right.text(.35, y + line * size / 2, text, color=colour, fontsize=size, weight=weight, va="center")
+            right.text(
+                0.35,
+                y + line * size / 2,
+                text,
+                color=colour,
+                fontsize=size,
+                weight=weight,
+                va="center",
+            )
             y += line * size
         if name in ARM_COLOURS:
-            right.plot([.2, .2], [top, y], color=ARM_COLOURS[name], lw=4, solid_capstyle="butt")
+            right.plot([0.2, 0.2], [top, y], color=ARM_COLOURS[name], lw=4, solid_capstyle="butt")
         y += gap
     return fig
 
@@ -104,13 +164,17 @@ def main():
         sys.exit("The ready model does not do what its results.json says:\n" + "\n".join(wrong))
     row = short_example(report.rows)
     draw_hero(row, next(e for e in exam if e["question_id"] == row["question_id"])).savefig(
-        HERO, facecolor="white", bbox_inches="tight", pad_inches=.2)
+        HERO, facecolor="white", bbox_inches="tight", pad_inches=0.2
+    )
     PAGE.parent.mkdir(exist_ok=True)
     figures = {"Accuracy of both arms, by kind of question": plot_accuracy(report)}
     report_page(report, figures, choose_cards(report, exam), PAGE)
     if PAGE.stat().st_size > LARGEST:
         sys.exit(f"{PAGE} has {PAGE.stat().st_size:,} bytes; {LARGEST:,} are allowed")
-    print(f"{row['question']}\n{HERO.relative_to(ROOT)}, {PAGE.relative_to(ROOT)} ({PAGE.stat().st_size:,} bytes)")
+    print(
+        f"{row['question']}\n{HERO.relative_to(ROOT)}, {PAGE.relative_to(ROOT)}",
+        f"({PAGE.stat().st_size:,} bytes)",
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Plain pages from what nbdev hands to Quarto, for machines without Quarto.
 
-The notebooks come through `nbdev.serve.proc_nbs`, as Quarto's do: what nbdev loses, renames or leaves behind is
-lost, renamed and left behind here too. Names of classes and anchors are Quarto's, so nbs/styles.css holds for both.
+The notebooks come through `nbdev.serve.proc_nbs`, as Quarto's do: what nbdev loses, renames or
+leaves behind is lost, renamed and left behind here too. Names of classes and anchors are Quarto's,
+so nbs/styles.css holds for both.
 """
+
 import html
 import json
 import re
@@ -22,6 +24,7 @@ PAGE = (Path(__file__).parent / "preview.html").read_text(encoding="utf-8")
 
 def contents(config):
     "The sidebar's entries as (text or None, file), in order"
+
     def walk(items):
         for item in items:
             if isinstance(item, str):
@@ -30,6 +33,7 @@ def contents(config):
                 yield from walk(item["contents"])
             else:
                 yield item.get("text"), item["href"]
+
     return list(walk(config["website"]["sidebar"]["contents"]))
 
 
@@ -41,17 +45,26 @@ def anchor(heading):
 
 def markdown(text):
     "Markdown as HTML: headings with pandoc's anchors, links and blocks with their classes"
-    text = re.sub(r"^:::+ *\{\.([\w. -]+)\}\s*$", lambda m: f'<div class="{m[1].replace(".", "")}">\n', text, flags=re.M)
+    text = re.sub(
+        r"^:::+ *\{\.([\w. -]+)\}\s*$",
+        lambda m: f'<div class="{m[1].replace(".", "")}">\n',
+        text,
+        flags=re.M,
+    )
     text = re.sub(r"^:::+\s*$", "\n</div>\n", text, flags=re.M)
     link = r"(?<!!)\[([^]]+)\]\(([^)\s]+)\)\{([^}]*)\}"
+
     def button(m):
         classes = " ".join(re.findall(r"[.]([\w-]+)", m[3]))
         return f'<a href="{m[2]}" class="{classes}">{m[1]}</a>'
+
     text = re.sub(r"(!\[[^]]*\]\([^)]*\))\{[^}]*\}", r"\1", re.sub(link, button, text))
     body = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", markdown2html_mistune(text))
     body = body.replace('<div class="highlight">', '<div class="sourceCode">')
+
     def heading(m):
         return f'<h{m[1]} id="{anchor(m[2])}">{m[2]}</h{m[1]}>'
+
     return re.sub(r"<h([1-6])[^>]*>(.*?)</h\1>", heading, body, flags=re.S)
 
 
@@ -68,7 +81,8 @@ def show_output(output, words):
     elif picture:
         alt, caption = (html.escape(words.get(k, "").strip('"')) for k in ("fig-alt:", "fig-cap:"))
         note = f"<figcaption>{caption}</figcaption>" if caption else ""
-        inner = f'<figure><img src="data:{picture};base64,{data[picture].strip()}" alt="{alt}">{note}</figure>'
+        address = f"data:{picture};base64,{data[picture].strip()}"
+        inner = f'<figure><img src="{address}" alt="{alt}">{note}</figure>'
     elif data.get("text/plain", "").strip():
         inner = f"<pre><code>{html.escape(data['text/plain'].rstrip())}</code></pre>"
     else:
@@ -83,18 +97,27 @@ def show_code(cell):
     code = "\n".join(line for line in source.splitlines() if not line.startswith("#|")).strip()
     if words.get("include:") == "false":
         return ""
-    shown = f'<div class="sourceCode">{highlight(code, PythonLexer(), HtmlFormatter())}</div>' if code else ""
+    shown = (
+        f'<div class="sourceCode">{highlight(code, PythonLexer(), HtmlFormatter())}</div>'
+        if code
+        else ""
+    )
     if words.get("code-fold:", "false") != "false":
         start = " open" if words["code-fold:"] == "show" else ""
         summary = words.get("code-summary:", "Code").strip('"')
-        shown = f'<details class="code-fold"{start}><summary>{html.escape(summary)}</summary>{shown}</details>'
+        shown = f"<summary>{html.escape(summary)}</summary>{shown}"
+        shown = f'<details class="code-fold"{start}>{shown}</details>'
     shown = "" if words.get("echo:") == "false" else shown
-    outputs = "" if words.get("output:") == "false" else "".join(show_output(o, words) for o in cell["outputs"])
+    outputs = (
+        ""
+        if words.get("output:") == "false"
+        else "".join(show_output(o, words) for o in cell["outputs"])
+    )
     return f'<div class="cell">{shown}{outputs}</div>' if shown or outputs else ""
 
 
 def take_title(cells, stem):
-    "Title, subtitle, output name and the other cells, by Quarto's rules: front matter, or a heading that stands first"
+    "Title, subtitle, output name, other cells: from front matter or a heading that stands first"
     first, front = cells[0], {}
     source = "".join(first["source"])
     if first["cell_type"] == "raw" and source.startswith("---"):
@@ -102,7 +125,12 @@ def take_title(cells, stem):
     elif first["cell_type"] == "markdown" and source.startswith("# "):
         title, _, rest = source.partition("\n")
         front, cells = dict(title=title[2:].strip()), [{**first, "source": rest}, *cells[1:]]
-    return front.get("title", stem), front.get("description", ""), front.get("output-file", f"{stem}.html"), cells
+    return (
+        front.get("title", stem),
+        front.get("description", ""),
+        front.get("output-file", f"{stem}.html"),
+        cells,
+    )
 
 
 def read_page(path):
@@ -110,9 +138,15 @@ def read_page(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     title, subtitle, name, cells = take_title(cells, path.stem)
     head = f'<header><h1 class="title">{html.escape(title)}</h1>'
-    head += f'<p class="description">{html.escape(subtitle)}</p></header>' if subtitle else "</header>"
+    head += (
+        f'<p class="description">{html.escape(subtitle)}</p></header>' if subtitle else "</header>"
+    )
     show = {"code": show_code, "markdown": lambda c: markdown("".join(c["source"]))}
-    return title, name, head + "\n".join(show[c["cell_type"]](c) for c in cells if c["cell_type"] in show)
+    return (
+        title,
+        name,
+        head + "\n".join(show[c["cell_type"]](c) for c in cells if c["cell_type"] in show),
+    )
 
 
 def neighbours(order, i):
@@ -141,14 +175,22 @@ def render(staged, out):
     pages = [(text, *read_page(staged / file)) for text, file in contents(config)]
     order = [(html.escape(text or title), name) for text, title, name, _ in pages]
     site, options = config["website"], config["format"]["html"]
-    facts = {"NAME": site["title"], "REPO": site["repo-url"], "FAVICON": site.get("favicon", "data:,"),
-             "FOLLOW": "true" if options.get("respect-user-color-scheme") else "false",
-             "CODE": HtmlFormatter().get_style_defs(".sourceCode"),
-             "DARK": HtmlFormatter(style="github-dark").get_style_defs(".quarto-dark .sourceCode")}
+    facts = {
+        "NAME": site["title"],
+        "REPO": site["repo-url"],
+        "FAVICON": site.get("favicon", "data:,"),
+        "FOLLOW": "true" if options.get("respect-user-color-scheme") else "false",
+        "CODE": HtmlFormatter().get_style_defs(".sourceCode"),
+        "DARK": HtmlFormatter(style="github-dark").get_style_defs(".quarto-dark .sourceCode"),
+    }
     for i, (_, title, name, body) in enumerate(pages):
-        links = "".join(f'<a href="{n}"{" class=here" if n == name else ""}>{t}</a>' for t, n in order)
+        links = "".join(
+            f'<a href="{n}"{" class=here" if n == name else ""}>{t}</a>' for t, n in order
+        )
         text = PAGE
-        own = dict(TITLE=html.escape(title), LINKS=links, BODY=body, NEIGHBOURS=neighbours(order, i))
+        own = dict(
+            TITLE=html.escape(title), LINKS=links, BODY=body, NEIGHBOURS=neighbours(order, i)
+        )
         for word, value in (facts | own).items():
             text = text.replace(f"@{word}@", value)
         (out / name).write_text(text, encoding="utf-8")

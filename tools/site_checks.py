@@ -2,6 +2,7 @@
 
 `tools/docs.py` asks them all, whoever rendered the pages.
 """
+
 import ast
 import hashlib
 import json
@@ -13,8 +14,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 FIGURE = re.compile(
-    r"\bplt\.show\(\)|^(show_images|show_sample|plot_\w+|draw_\w+|report\.figure)\(|^Image\.open\((?!.*\.save)",
-    re.M)
+    r"\bplt\.show\(\)|^(show_images|show_sample|plot_\w+|draw_\w+|report\.figure)\("
+    r"|^Image\.open\((?!.*\.save)",
+    re.M,
+)
 PICTURES = {"image/png", "image/jpeg", "text/html"}
 LINE, COLUMNS, DUMP = 90, 5, 1000  # letters and columns that a page has room for; letters of a dump
 
@@ -34,7 +37,11 @@ def shown_code(path):
     "Code cells that a visitor sees something of, as (their first line, source, outputs)"
     for kind, source, outputs in cells_of(path):
         words = directives(source)
-        if kind != "code" or {"hide", "default_exp"} & set(words) or words.get("include:") == "false":
+        if (
+            kind != "code"
+            or {"hide", "default_exp"} & set(words)
+            or words.get("include:") == "false"
+        ):
             continue
         lines = (line for line in source.splitlines() if line and not line.startswith("#"))
         yield next(lines, ""), source, outputs
@@ -52,9 +59,13 @@ def printed(output):
 
 def stored_errors(notebooks):
     "No notebook holds an error"
-    return [f"{p.name}: a stored error in the cell “{source.splitlines()[0]}”"
-            for p in notebooks for kind, source, outputs in cells_of(p) if kind == "code"
-            if any(o["output_type"] == "error" for o in outputs)]
+    return [
+        f"{p.name}: a stored error in the cell “{source.splitlines()[0]}”"
+        for p in notebooks
+        for kind, source, outputs in cells_of(p)
+        if kind == "code"
+        if any(o["output_type"] == "error" for o in outputs)
+    ]
 
 
 def missing_figures(notebooks):
@@ -66,7 +77,7 @@ def missing_figures(notebooks):
             quiet = source.rstrip().endswith(";") or words.get("eval:") == "false"
             quiet = quiet or {"export", "exports"} & set(words)
             if FIGURE.search(source) and not quiet and not kinds & PICTURES:
-                faults.append(f"{path.name}: no figure is stored in the cell “{first}”: run `make figures`")
+                faults.append(f"{path.name}: no figure is stored in “{first}”: run `make figures`")
     return faults
 
 
@@ -88,29 +99,53 @@ def is_dump(text):
 
 def data_dumps(notebooks):
     "No cell shows data that only a program reads"
-    return [f"{p.name}: the cell “{first}” shows {len(text):,} letters of raw data"
-            for p in notebooks for first, _, outputs in shown_code(p)
-            for text in map(printed, outputs) if is_dump(text)]
+    return [
+        f"{p.name}: the cell “{first}” shows {len(text):,} letters of raw data"
+        for p in notebooks
+        for first, _, outputs in shown_code(p)
+        for text in map(printed, outputs)
+        if is_dump(text)
+    ]
 
 
 def raw_tables(notebooks):
     "No cell prints the source of a Markdown table"
     ruler = re.compile(r"\|\s*:?-+:?\s*\|")
-    return [f"{p.name}: the cell “{first}” prints a table's source: show it with Markdown()"
-            for p in notebooks for first, _, outputs in shown_code(p)
-            if any(ruler.search(printed(o)) for o in outputs)]
+    return [
+        f"{p.name}: the cell “{first}” prints a table's source: show it with Markdown()"
+        for p in notebooks
+        for first, _, outputs in shown_code(p)
+        if any(ruler.search(printed(o)) for o in outputs)
+    ]
 
 
 def long_digits(notebooks):
     "No cell prints a list of numbers with more digits than anybody reads"
-    return [f"{p.name}: the cell “{first}” prints numbers with more than ten decimals"
-            for p in notebooks for first, _, outputs in shown_code(p)
-            if any(len(re.findall(r"\d\.\d{11}", printed(o))) > 1 for o in outputs)]
+    return [
+        f"{p.name}: the cell “{first}” prints numbers with more than ten decimals"
+        for p in notebooks
+        for first, _, outputs in shown_code(p)
+        if any(len(re.findall(r"\d\.\d{11}", printed(o))) > 1 for o in outputs)
+    ]
 
 
 class Page(HTMLParser):
     "A page's anchors, targets, title, text, and how wide its outputs and tables are"
-    VOID = {"img", "br", "hr", "meta", "link", "input", "source", "wbr", "col", "area", "base", "embed"}
+
+    VOID = {
+        "img",
+        "br",
+        "hr",
+        "meta",
+        "link",
+        "input",
+        "source",
+        "wbr",
+        "col",
+        "area",
+        "base",
+        "embed",
+    }
 
     def __init__(self, text):
         super().__init__()
@@ -159,7 +194,10 @@ class Page(HTMLParser):
 
 def read_pages(folder):
     "Every page of the site"
-    return {p.resolve(): Page(p.read_text(encoding="utf-8")) for p in sorted(Path(folder).rglob("*.html"))}
+    return {
+        p.resolve(): Page(p.read_text(encoding="utf-8"))
+        for p in sorted(Path(folder).rglob("*.html"))
+    }
 
 
 def letters(text):
@@ -186,7 +224,9 @@ def lost_openings(notebooks, pages, page_of):
     for path in notebooks:
         page = pages.get(page_of[path.stem])
         if page and opening(path) not in letters("".join(page.text)):
-            faults.append(f"{page_of[path.stem].name}: the opening paragraph of {path.name} is lost")
+            faults.append(
+                f"{page_of[path.stem].name}: the opening paragraph of {path.name} is lost"
+            )
     return faults
 
 
@@ -194,22 +234,31 @@ def lost_titles(notebooks, pages, page_of):
     "Every page bears its notebook's title"
     faults = []
     for path in notebooks:
-        page, text = pages.get(page_of[path.stem]), "\n".join(s for k, s, _ in cells_of(path) if k == "markdown")
+        page, text = (
+            pages.get(page_of[path.stem]),
+            "\n".join(s for k, s, _ in cells_of(path) if k == "markdown"),
+        )
         title = re.search(r"^# +(.*)$", text, re.M)
         if page and title and not letters(page.title).startswith(letters(title.group(1))):
-            faults.append(f"{page_of[path.stem].name}: its title is “{page.title}”, not “{title.group(1)}”")
+            faults.append(
+                f"{path.stem}: the page's title is “{page.title}”, not “{title.group(1)}”"
+            )
     return faults
 
 
 def unrendered(notebooks, folder):
     "Every notebook has its page under its own name, which README and other sites link to"
-    return [f"{p.stem}.html was not rendered" for p in notebooks if not (Path(folder) / f"{p.stem}.html").exists()]
+    return [
+        f"{p.stem}.html was not rendered"
+        for p in notebooks
+        if not (Path(folder) / f"{p.stem}.html").exists()
+    ]
 
 
 def local_target(target, page, folder, site):
     "File and anchor that a link means; None where it leads out of the site"
     if target.startswith(site.rstrip("/")):
-        rest = target[len(site.rstrip("/")):].lstrip("/") or "index.html"
+        rest = target[len(site.rstrip("/")) :].lstrip("/") or "index.html"
         page, target = Path(folder).resolve() / "index.html", rest
     if urlparse(target).scheme or target.startswith("//"):
         return None
@@ -219,7 +268,7 @@ def local_target(target, page, folder, site):
 
 
 def dead_links(pages, folder, site):
-    "Every link to a page, an anchor or a file of the site finds it, absolute addresses of the site included"
+    "Every link to a page, an anchor or a file of the site finds it, absolute addresses included"
     faults = []
     for path, page in pages.items():
         for target in dict.fromkeys(page.links):
@@ -246,20 +295,26 @@ def missing_pictures(pages, folder, site):
 def says(css, selector, rule):
     "Does a style sheet give a selector this rule?"
     blocks = re.findall(r"([^{}]+)\{([^{}]*)\}", re.sub(r"/\*.*?\*/", "", css, flags=re.S))
-    return any(selector in [s.strip() for s in names.split(",")] and rule in re.sub(r"\s+", " ", body)
-               for names, body in blocks)
+    return any(
+        selector in [s.strip() for s in names.split(",")] and rule in re.sub(r"\s+", " ", body)
+        for names, body in blocks
+    )
 
 
 def wide_outputs(pages, css):
-    "No output or table is wider than its page, unless the style wraps it or lets it scroll by itself"
+    "No output or table is wider than its page, unless the style wraps it or lets it scroll"
     wraps = says(css, ".cell-output pre", "white-space: pre-wrap")
     scrolls = says(css, "main table", "overflow-x: auto")
     faults = []
     for path, page in pages.items():
         if page.longest > LINE and not wraps:
-            faults.append(f"{path.name}: an output is {page.longest:,} letters wide and does not wrap")
+            faults.append(
+                f"{path.name}: an output is {page.longest:,} letters wide and does not wrap"
+            )
         if page.columns > COLUMNS and not scrolls:
-            faults.append(f"{path.name}: a table of {page.columns} columns does not scroll by itself")
+            faults.append(
+                f"{path.name}: a table of {page.columns} columns does not scroll by itself"
+            )
     return faults
 
 
@@ -281,20 +336,31 @@ def stale_demo(root):
     "The demo's page was made from the ready model that is in the package"
     page = Path(root) / "nbs/demo/index.html"
     weights = (Path(root) / "minivlm_cot/ready/model.safetensors").read_bytes()
-    if page.exists() and hashlib.sha256(weights).hexdigest()[:16] not in page.read_text(encoding="utf-8"):
-        return ["nbs/demo/index.html was made from another model: run `make home`, then `make figures`"]
+    if page.exists() and hashlib.sha256(weights).hexdigest()[:16] not in page.read_text(
+        encoding="utf-8"
+    ):
+        return [
+            "nbs/demo/index.html was made from another model: run `make home`, then `make figures`"
+        ]
     return []
 
 
 def project_state(root):
     "Every file of the project with a sum of what it holds; ignored files left out"
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, capture_output=True, text=True
+    )
     files = listed.stdout.splitlines() if listed.returncode == 0 else ["README.md", "settings.ini"]
     paths = {name: Path(root) / name for name in files}
-    return {name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in paths.items() if p.is_file()}
+    return {
+        name: hashlib.sha256(p.read_bytes()).hexdigest() for name, p in paths.items() if p.is_file()
+    }
 
 
 def changed_files(before, after):
     "Rendering leaves the project as it was"
-    return [f"rendering the site changed {name}" for name in sorted(before.keys() | after.keys())
-            if before.get(name) != after.get(name)]
+    return [
+        f"rendering the site changed {name}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
