@@ -24,6 +24,8 @@ from .scenes import Scene, draw_scene, scene_examples
 # the classes of pandas' NA and NaT
 _NOTHING = ("NAType", "NaTType")
 
+_BAD = re.compile("[\ud800-\udfff\0]")                            # surrogates alone: half an emoji
+
 def _plain(value):
     "Numpy's scalars as Python's; what is missing as None"
     if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0: value = value.item()
@@ -47,9 +49,8 @@ def as_text(
     if value is None or isinstance(value, str) and not value.strip(" \t\r\n\ufeff\u200b\xa0"):
         return None
     if not isinstance(value, str): raise InputError(f"{what} is {type(value).__name__}, not text.")
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise InputError(f"{what} holds half a character.")
-    if "\0" in value: raise InputError(f"{what} holds a zero byte.")
+    if bad := _BAD.search(value):
+        raise InputError(f"{what} holds {'a zero byte' if bad[0] == chr(0) else 'half a character'}.")
     return value
 
 _PIECE = re.compile(

@@ -119,7 +119,7 @@ def _some(names):
 
 def _with(record, **finders):
     "The record with what is found for it; what goes wrong is noted, and costs the row, not the run"
-    if not isinstance(record, dict): return record
+    if not isinstance(record, dict) or "_trouble" in record: return record
     try: return record | {name: find(record) for name, find in finders.items()}
     except (InputError, KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as e:
         return record | dict(_trouble=e)
@@ -219,7 +219,7 @@ def _read_vqa(folder, split, images, source="vqav2"):
             searched = not folder.is_file()
             beside = _vqa_file(source, folder, split, "annotation", False) if searched else None
         answers = _records(beside, "annotations") if beside else []
-        answers = {str(a["question_id"]): a for a in answers if isinstance(a, dict) and "question_id" in a}
+        answers = {str(a.get("question_id")): a for a in answers if isinstance(a, dict)}
         rows = [_join(q, answers) for q in rows]
     for row in rows:
         yield _with(row, image=lambda r: _coco(folder, images, r["image_id"], path, split))
@@ -258,7 +258,9 @@ def _read_scienceqa(folder, split, images):
             raise InputError(f"{listed} has no list of the split {short!r}"
                 + (f": it has {', '.join(map(str, splits))}." if isinstance(splits, dict) else "."))
         ids = set(map(str, splits[short]))
-        rows = ((k, r) for k, r in data.items() if k in ids)
+        rows = [(k, r) for k, r in data.items() if k in ids]
+        absent = InputError(f"{path.name} does not hold it")
+        rows += [(k, dict(problem_id=k, _trouble=absent)) for k in sorted(ids - data.keys())]
     homes = dict.fromkeys([Path(images)] if images
         else [folder if folder.is_dir() else folder.parent, path.parent])
     def picture(r):
@@ -266,15 +268,14 @@ def _read_scienceqa(folder, split, images):
         return _file(name, *(home/above/part/r["problem_id"] for home in homes
             for above in ("", "images") for part in dict.fromkeys((split, short))))
     for key, r in rows:
-        if not isinstance(r, dict): yield r; continue
-        pid = as_text(r.get("problem_id", key)) or str(key)
-        told = _told(r.get("image")), _told(r.get("has_image")) not in (None, "False", False)
-        wants = any(told) or "caption" in r
-        yield _with(r | dict(problem_id=pid), image=picture, wants_picture=lambda r: wants)
+        row = _with(r, problem_id=lambda r: as_text(r.get("problem_id", key)) or str(key))
+        yield _with(row, image=picture, wants_picture=_wants_picture)
 
-def _told(value):
-    "What is said; None for NaN and for nothing"
-    return value if isinstance(value, (bytes, dict, bool)) else as_text(value)
+def _wants_picture(r):
+    "Is a question about a picture, though there may be no file?"
+    image, has = r.get("image"), as_text(str(r.get("has_image") or ""))
+    named = as_text(image) if not isinstance(image, (bytes, dict)) else image
+    return bool(named) or has not in (None, "False", "nan") or "caption" in r
 
 def _convert_scienceqa(r, name):
     text_only = r["image"] is None and not r.get("wants_picture")
@@ -366,13 +367,13 @@ def _read_clevr(folder, split, images):
     short, home = _short(split), folder if folder.is_dir() else folder.parent
     path = _find(folder, f"CLEVR's {split} questions", rf"CLEVR_{short}_questions\.json(\.gz)?",
         rf"(?=[^/]*{_split_words(split)})[^/]*question[^/]*\.jsonl?(\.gz)?",
-                 rf"(?=[^/]*$){_NO_SPLIT}[^/]*question[^/]*\.jsonl?(\.gz)?")
+        rf"(?=[^/]*$){_NO_SPLIT}[^/]*question[^/]*\.jsonl?(\.gz)?")
     # a file in CLEVR's own folder: scenes and images lie beside that
     above = home.parent if folder.is_file() and home.name == "questions" else home
     scenes = _find(above, f"CLEVR's {split} scenes", rf"CLEVR_{short}_scenes\.json(\.gz)?",
         rf"(?=[^/]*{_split_words(split)})[^/]*scenes[^/]*\.json(\.gz)?", needed=split != "test")
     scenes = _records(scenes, "scenes") if scenes else []
-    scenes = {s["image_filename"]: s for s in scenes if isinstance(s, dict) and "image_filename" in s}
+    scenes = {str(s.get("image_filename")): s for s in scenes if isinstance(s, dict)}
     pictures = {p.name: p for p in Path(images or above).rglob("CLEVR_*.png")}
     for n, row in enumerate(_records(path, "questions")):
         yield _with(row, number=lambda r: r.get("question_index", n),
@@ -415,8 +416,7 @@ def _read_nlvr(folder, split, images):
         places = [[home/n for n in some] for some in (names, short_names) for home in homes]
         return next((paths for paths in places if all(p.is_file() for p in paths)), places[0])
     def first(r):
-        there = "_trouble" not in r and all(p.is_file() for p in r["images"])
-        return r["images"][0] if there else None
+        return r["images"][0] if all(p.is_file() for p in r["images"]) else None
     for r in _records(path, lines=path.suffix != ".json" or not _is_json(read_text(path))):
         yield _with(_with(r, images=six), image=first)
 

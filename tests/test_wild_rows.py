@@ -231,6 +231,50 @@ def test_any_value_in_any_field_costs_at_most_its_row(source):
             allow_nan=False)
 
 
+# ------------------------------------------------------------------ the same through the files
+
+ON_FILE = [v for v in WILD if isinstance(v, (str, int, float, list, dict, type(None))) and not isinstance(v, np.generic)]
+LISTED = dict(
+    aokvqa=("aokvqa_v1p0_val.json", lambda rows: rows),
+    vqav2=("v2_OpenEnded_mscoco_val2014_questions.json", lambda rows: dict(questions=rows)),
+    okvqa=("OpenEnded_mscoco_val2014_questions.json", lambda rows: dict(questions=rows)),
+    scienceqa=("problems.jsonl", lambda rows: rows),
+    clevr=("CLEVR_val_questions.json", lambda rows: dict(questions=rows)),
+    nlvr=("dev.json", lambda rows: rows), viquae=("validation.jsonl", lambda rows: rows),
+    coco_captions=("captions_val2014.json", lambda rows: dict(annotations=rows)))
+
+
+@pytest.mark.parametrize("source", LISTED)
+def test_any_value_in_any_field_of_a_file_costs_at_most_its_row(tmp_path, source):
+    name, wrap = LISTED[source]
+    good = {k: v for k, v in RECORDS[source].items() if k not in ("scene", "wants_picture", "key", "number", "file", "captions")}
+    if source == "clevr":
+        scene = RECORDS[source]["scene"] | dict(image_filename=good["image_filename"])
+        wild = [scene | dict(image_filename=v) for v in ON_FILE] + ON_FILE
+        (tmp_path / "CLEVR_val_scenes.json").write_text(json.dumps(dict(scenes=[*wild, scene])))
+        good["question_index"] = 0
+    if source == "coco_captions": good = dict(id=1, image_id=1, caption="A dog.")
+    if source in ("nlvr", "viquae"): good |= dict(image="a.png", directory="1")
+    key = {"clevr": "question_index", "coco_captions": "id"}.get(source, SOURCES[source].key)
+    records = [good | {key: f"{field}-{n}"} | {field: v} for field in good for n, v in enumerate(ON_FILE)]
+    records += [{k: v for k, v in good.items() if k != field} for field in good] + ON_FILE
+    rows = wrap([*records, good | {key: "last-0"}])
+    lines = name.endswith("l") or source == "nlvr"
+    (tmp_path / name).write_text("\n".join(map(json.dumps, rows)) if lines else json.dumps(rows))
+    read = load_examples(source, "validation", folder=tmp_path / name, pictures=False)
+    assert str(read[-1]["question_id"]) == "last-0"
+    assert read.read == len(records) + 1
+
+
+def test_scienceqa_names_the_problems_that_are_not_there(tmp_path):
+    good = dict(question="Which?", choices=["a", "b"], answer=0, image=None, split="train")
+    (tmp_path / "problems.json").write_text(json.dumps({"1": good, "2": None, "3": good | dict(image=[1])}))
+    (tmp_path / "pid_splits.json").write_text(json.dumps(dict(train=["1", "2", "3", "4"])))
+    rows = load_examples("scienceqa", "train", folder=tmp_path)
+    assert names(rows) == ["1"] and rows.read == 4
+    assert rows.left_out["problems.json does not hold it"] == ["4"]
+
+
 # ------------------------------------------------------------------ the functions by themselves
 
 def test_gold_answer_of_rows_that_were_not_loaded():
