@@ -17,7 +17,8 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .core import InputError, fingerprint, read_text
-from .dataset import as_list, as_text, check_example, example_image, get_most_common_answer, is_answered
+from .dataset import as_list, as_text, check_example, example_image
+from .dataset import get_most_common_answer, is_answered
 from .scenes import scene_examples
 
 # %% ../nbs/03b_sources.ipynb #b279a43f
@@ -53,11 +54,14 @@ def read_records(
         try: return json.loads(text)
         except (ValueError, RecursionError) as e:
             if not text.strip(): raise InputError(f"{path} is empty.") from None
-            if not _is_json(_lines(text.strip())[0]): raise InputError(f"{path} is not valid JSON ({e}).") from None
-    records = []                                                            # a whole record in the first line: JSON lines
+            if not _is_json(_lines(text.strip())[0]):
+                raise InputError(f"{path} is not valid JSON ({e}).") from None
+    # a whole record in the first line: JSON lines
+    records = []
     for n, line in enumerate(_lines(text), 1):
         try: records += [json.loads(line)] if line.strip() else []
-        except (ValueError, RecursionError) as e: raise InputError(f"{path}, line {n}, is not valid JSON ({e}).") from None
+        except (ValueError, RecursionError) as e:
+            raise InputError(f"{path}, line {n}, is not valid JSON ({e}).") from None
     return records
 
 def _lines(text):
@@ -72,10 +76,13 @@ def _is_json(text):
 def _records(path, field=None, lines=False):
     "The list of records in a file: the file itself, or its `field`"
     data = read_records(path, lines)
-    if isinstance(data, dict) and {"question", "sent", "sentence", "input"} & data.keys(): return [data]      # JSON lines, one of them
+    # JSON lines, one of them
+    if isinstance(data, dict) and {"question", "sent", "sentence", "input"} & data.keys():
+        return [data]
     if isinstance(data, dict) and field in data: data = data[field]
     if isinstance(data, list): return data
-    holds = f"an object with {', '.join(map(str, list(data)[:5])) or 'nothing in it'}" if isinstance(data, dict) else type(data).__name__
+    fields = ", ".join(map(str, list(data)[:5])) if isinstance(data, dict) else ""
+    holds = f"an object with {fields or 'nothing in it'}" if isinstance(data, dict) else type(data).__name__
     raise InputError(f"{path} holds {holds}, where a list of records is meant.")
 
 # %% ../nbs/03b_sources.ipynb #bf76b0c5
@@ -86,29 +93,36 @@ def _split_words(split):
     "A pattern of a split's names, standing as a word; val2014 is one"
     return rf"(?<![a-z])({_PARTS.get(split, re.escape(split))})(?![a-z])"
 
-_NO_SPLIT = rf"(?!.*{_split_words('train')})(?!.*{_split_words('validation')})(?!.*{_split_words('test')})"
+_NO_SPLIT = "".join(f"(?!.*{_split_words(split)})" for split in _PARTS)
 
 def _find(folder, what, *patterns, needed=True):
     "The file whose path fits the first pattern that any fits; a sentence where none or several do"
     if folder.is_file(): return folder
-    files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()), key=lambda p: (len(p.parts), p))
+    files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()),
+        key=lambda p: (len(p.parts), p))
     names = {p: p.relative_to(folder).as_posix() for p in files}
-    names = {p: name for p, name in names.items() if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))}
+    names = {p: name for p, name in names.items()
+        if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))}
     for pattern in patterns:
         found = [p for p, name in names.items() if re.fullmatch(rf"(.*/)?{pattern}", name, re.I)]
         if len(found) > 1:
-            raise InputError(f"Several files below {folder} could be {what}: {_some([names[p] for p in found])}. Give the one that is meant as the folder.")
+            several = _some([names[p] for p in found])
+            raise InputError(f"Several files below {folder} could be {what}: {several}. "
+                             "Give the one that is meant as the folder.")
         if found: return found[0]
     if not needed: return None
-    raise InputError(f"There is no file below {folder} that is {what}. " + (f"There are {_some(list(names.values()))}." if names else "There is no data file at all."))
+    there = f"There are {_some(list(names.values()))}." if names else "There is no data file at all."
+    raise InputError(f"There is no file below {folder} that is {what}. {there}")
 
-def _some(names): return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def _some(names):
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 def _with(record, **finders):
-    "The record with what is found for it; what goes wrong is noted for `_collect`, so that it costs a row and not the run"
-    if not isinstance(record, dict): return record
+    "The record with what is found for it; what goes wrong is noted, and costs the row, not the run"
+    if not isinstance(record, dict) or "_trouble" in record: return record
     try: return record | {name: find(record) for name, find in finders.items()}
-    except (InputError, KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as e: return record | dict(_trouble=e)
+    except (InputError, KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as e:
+        return record | dict(_trouble=e)
 
 def _file(value, *folders):
     "The file of that name in the first of the folders that has it"
@@ -117,7 +131,8 @@ def _file(value, *folders):
 
 # %% ../nbs/03b_sources.ipynb #359fd67f
 _COCO_FOLDERS = ("train2017", "val2017", "test2017", "train2014", "val2014", "test2014", "test2015")
-_COCO_PLACES = ("", *_COCO_FOLDERS, *(f"{above}{name}" for above in ("images/", "coco/", "coco/images/") for name in ("", *_COCO_FOLDERS)))
+_COCO_PLACES = ("", *_COCO_FOLDERS, *(f"{above}{name}"
+    for above in ("images/", "coco/", "coco/images/") for name in ("", *_COCO_FOLDERS)))
 _COCO_PREFIXES = ("COCO_train2014_", "COCO_val2014_", "COCO_test2014_", "COCO_test2015_")
 
 def coco_picture(
@@ -127,9 +142,11 @@ def coco_picture(
 ) -> Path|None:  # None where there is none
     "Find a COCO picture by its number, by either year's name"
     text = as_text(image_id, "its image_id")
-    if text is None or not re.fullmatch(r"\d{1,12}", text.strip(), re.A): raise InputError(f"its image_id is {image_id!r}, not COCO's number of a picture")
+    if text is None or not re.fullmatch(r"\d{1,12}", text.strip(), re.A):
+        raise InputError(f"its image_id is {image_id!r}, not COCO's number of a picture")
     number, folder = f"{int(text):012d}", Path(folder)
-    def rank(part): return (first not in part, first.rstrip("0123456789") not in part)      # sorting keeps the order of equals
+    # sorting keeps the order of equals
+    def rank(part): return (first not in part, first.rstrip("0123456789") not in part)
     for place in sorted(_COCO_PLACES, key=rank):
         if place and not (folder/place).is_dir(): continue
         for prefix in sorted(("", *_COCO_PREFIXES), key=rank):
@@ -137,7 +154,7 @@ def coco_picture(
     return None
 
 def _coco(folder, images, image_id, path, split):
-    "Look where the pictures are said to be; else in the folder and beside it; first in the part that the file of questions names"
+    "Look where the pictures are said to be, else in and beside the folder; the file's own part first"
     named = re.search(r"(train|val|test)20\d\d", path.name)
     first = named[0] if named else _short(split)
     if images: return coco_picture(images, image_id, first)
@@ -149,13 +166,19 @@ _SHORT = dict(validation="val")
 def _short(split): return _SHORT.get(split, split)
 
 def _read_aokvqa(folder, split, images):
-    path = _find(folder, f"A-OKVQA's {split} questions", rf"aokvqa_v1p0_{_short(split)}\.json(\.gz)?", rf"[^/]*a-?ok-?vqa[^/]*{_split_words(split)}[^/]*\.jsonl?(\.gz)?")
-    for row in _records(path): yield _with(row, image=lambda r: _coco(folder, images, r.get("image_id"), path, split))
+    path = _find(folder, f"A-OKVQA's {split} questions",
+        rf"aokvqa_v1p0_{_short(split)}\.json(\.gz)?",
+        rf"[^/]*a-?ok-?vqa[^/]*{_split_words(split)}[^/]*\.jsonl?(\.gz)?")
+    for row in _records(path):
+        yield _with(row, image=lambda r: _coco(folder, images, r.get("image_id"), path, split))
 
 def _convert_aokvqa(r, name):
-    fields = ("choices", "correct_choice_idx", "direct_answers", "difficult_direct_answer", "rationales")
-    return dict(image=r["image"], image_id=r.get("image_id"), question_id=r.get("question_id"), question=r.get("question"),
-        **{f: r.get(f, False if f.startswith("difficult") else None) for f in fields}, rationale_from="people")
+    fields = ("choices", "correct_choice_idx", "direct_answers", "difficult_direct_answer",
+        "rationales")
+    return dict(image=r["image"], image_id=r.get("image_id"), question_id=r.get("question_id"),
+        question=r.get("question"),
+        **{f: r.get(f, False if f.startswith("difficult") else None)
+            for f in fields}, rationale_from="people")
 
 # %% ../nbs/03b_sources.ipynb #2dd06a90
 _TEMPLATES = (("how many", "I look for what is asked about and count it. I count {answer}."), ("what color", "I find the object and look at its colour. It looks {answer}."),
@@ -172,32 +195,41 @@ def create_synthetic_rationale(
 
 # %% ../nbs/03b_sources.ipynb #75c0be66
 _VQA_YEARS = dict(train="train2014", validation="val2014", test="test2015")
-_VQA_MARKS = dict(vqav2="v2_", okvqa="")                            # OK-VQA's files have the names of VQA's first version
+# OK-VQA's files have the names of VQA's first version
+_VQA_MARKS = dict(vqav2="v2_", okvqa="")
 
 def _vqa_file(source, folder, split, kind, needed=True):
-    "The questions or annotations of one source and split, by the publisher's name, or by a looser one that is not the other source's"
+    "The questions or annotations by the publisher's name, or a looser one that is not the other's"
     mark, year = _VQA_MARKS[source], _VQA_YEARS.get(split, split)
     exact = rf"{mark}{'OpenEnded_' if kind == 'question' else ''}mscoco_{year}_{kind}s\.json(\.gz)?"
-    others = r"(?!v2_)(?![^/]*vqa-?v2)" if source == "okvqa" else r"(?!OpenEnded_|MultipleChoice_|mscoco_)(?![^/]*ok-?vqa)"
+    others = r"(?!v2_)(?![^/]*vqa-?v2)"
+    if source == "vqav2": others = r"(?!OpenEnded_|MultipleChoice_|mscoco_)(?![^/]*ok-?vqa)"
     loose = rf"{others}[^/]*{kind[:6]}[^/]*{{}}[^/]*\.jsonl?(\.gz)?"
-    both = [loose.format(_split_words(split)), rf"{others}(?=[^/]*{_split_words(split)})[^/]*{kind[:6]}[^/]*\.jsonl?(\.gz)?"]
+    both = [loose.format(_split_words(split)),
+        rf"{others}(?=[^/]*{_split_words(split)})[^/]*{kind[:6]}[^/]*\.jsonl?(\.gz)?"]
     return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed)
 
 def _read_vqa(folder, split, images, source="vqav2"):
     path = _vqa_file(source, folder, split, "question")
     rows = _records(path, "questions")
     if not any(isinstance(r, dict) and ("answers" in r or "label" in r) for r in rows):
-        beside = path.with_name(path.name.replace("OpenEnded_", "").replace("questions", "annotations"))
-        answers = (beside if beside != path and beside.is_file() else None) if folder.is_file() or beside.is_file() else _vqa_file(source, folder, split, "annotation", False)
-        answers = {str(a["question_id"]): a for a in _records(answers, "annotations") if isinstance(a, dict) and "question_id" in a} if answers else {}
+        name = path.name.replace("OpenEnded_", "").replace("questions", "annotations")
+        beside = path.with_name(name)
+        if beside == path or not beside.is_file():
+            searched = not folder.is_file()
+            beside = _vqa_file(source, folder, split, "annotation", False) if searched else None
+        answers = _records(beside, "annotations") if beside else []
+        answers = {str(a.get("question_id")): a for a in answers if isinstance(a, dict)}
         rows = [_join(q, answers) for q in rows]
-    for row in rows: yield _with(row, image=lambda r: _coco(folder, images, r["image_id"], path, split))
+    for row in rows:
+        yield _with(row, image=lambda r: _coco(folder, images, r["image_id"], path, split))
 
 def _join(question, answers):
     "The question with its annotation, unless that is about another picture"
     if not isinstance(question, dict): return question
     found = answers.get(str(question.get("question_id")), {})
-    if "image_id" in found and str(found["image_id"]) != str(question.get("image_id")): return question | dict(_trouble=InputError("its annotation is about another picture"))
+    if "image_id" in found and str(found["image_id"]) != str(question.get("image_id")):
+        return question | dict(_trouble=InputError("its annotation is about another picture"))
     return question | found
 
 def _read_okvqa(folder, split, images): return _read_vqa(folder, split, images, "okvqa")
@@ -212,37 +244,47 @@ def _convert_vqa(r, name):
 
 # %% ../nbs/03b_sources.ipynb #9a8f214c
 def _read_scienceqa(folder, split, images):
-    short, path = _short(split), _find(folder, "ScienceQA's problems", r"problems\.json(\.gz)?", r"[^/]*problems[^/]*\.json(\.gz)?")
+    short, path = _short(split), _find(folder, "ScienceQA's problems", r"problems\.json(\.gz)?",
+        r"[^/]*problems[^/]*\.json(\.gz)?")
     data = read_records(path)
     if not isinstance(data, dict) or "question" in data: rows = enumerate(_records(path))
-    elif folder.is_file(): rows = [(k, r) for k, r in data.items() if not isinstance(r, dict) or r.get("split") in (None, short)]
+    elif folder.is_file():
+        rows = [(k, r) for k, r in data.items() if not isinstance(r, dict)
+            or r.get("split") in (None, short)]
     else:
         listed = _find(folder, "ScienceQA's lists of splits", r"pid_splits\.json(\.gz)?")
         splits = read_records(listed)
         if not isinstance(splits, dict) or not isinstance(splits.get(short), list):
-            raise InputError(f"{listed} has no list of the split {short!r}" + (f": it has {', '.join(map(str, splits))}." if isinstance(splits, dict) else "."))
+            raise InputError(f"{listed} has no list of the split {short!r}"
+                + (f": it has {', '.join(map(str, splits))}." if isinstance(splits, dict) else "."))
         ids = set(map(str, splits[short]))
-        rows = ((k, r) for k, r in data.items() if k in ids)
-    homes = dict.fromkeys([Path(images)] if images else [folder if folder.is_dir() else folder.parent, path.parent])
+        rows = [(k, r) for k, r in data.items() if k in ids]
+        absent = InputError(f"{path.name} does not hold it")
+        rows += [(k, dict(problem_id=k, _trouble=absent)) for k in sorted(ids - data.keys())]
+    homes = dict.fromkeys([Path(images)] if images
+        else [folder if folder.is_dir() else folder.parent, path.parent])
     def picture(r):
-        name = r.get("image") if isinstance(r.get("image"), str) and r["image"].strip() else "image.png"
-        return _file(name, *(home/above/part/r["problem_id"] for home in homes for above in ("", "images") for part in dict.fromkeys((split, short))))
+        name = r["image"] if isinstance(r.get("image"), str) and r["image"].strip() else "image.png"
+        return _file(name, *(home/above/part/r["problem_id"] for home in homes
+            for above in ("", "images") for part in dict.fromkeys((split, short))))
     for key, r in rows:
-        if not isinstance(r, dict): yield r; continue
-        pid = as_text(r.get("problem_id", key)) or str(key)
-        wants = bool(_told(r.get("image")) or _told(r.get("has_image")) not in (None, "False", False) or "caption" in r)
-        yield _with(r | dict(problem_id=pid), image=picture, wants_picture=lambda r: wants)
+        row = _with(r, problem_id=lambda r: as_text(r.get("problem_id", key)) or str(key))
+        yield _with(row, image=picture, wants_picture=_wants_picture)
 
-def _told(value):
-    "What is said; None for NaN and for nothing"
-    return value if isinstance(value, (bytes, dict, bool)) else as_text(value)
+def _wants_picture(r):
+    "Is a question about a picture, though there may be no file?"
+    image, has = r.get("image"), as_text(str(r.get("has_image") or ""))
+    named = as_text(image) if not isinstance(image, (bytes, dict)) else image
+    return bool(named) or has not in (None, "False", "nan") or "caption" in r
 
 def _convert_scienceqa(r, name):
     text_only = r["image"] is None and not r.get("wants_picture")
-    question, hint, lecture, solution = (as_text(r.get(f), f"its {f}") for f in ("question", "hint", "lecture", "solution"))
+    question, hint, lecture, solution = (as_text(r.get(f), f"its {f}")
+        for f in ("question", "hint", "lecture", "solution"))
     question = question and question + (f"\nContext: {hint}" if hint else "")
     rationale = "\n".join(part.strip() for part in (lecture, solution) if part)
-    return dict(image=r["image"], image_id=f"scienceqa-{name}", question_id=name, question=question, choices=r["choices"], correct_choice_idx=r.get("answer"),
+    return dict(image=r["image"], image_id=f"scienceqa-{name}", question_id=name,
+        question=question, choices=r["choices"], correct_choice_idx=r.get("answer"),
         direct_answers=[], difficult_direct_answer=True, rationales=[rationale] if rationale else [], text_only=text_only, rationale_from="lecture and solution" if rationale else "nothing")
 
 # %% ../nbs/03b_sources.ipynb #557ffda6
@@ -323,21 +365,28 @@ _CLEVR_CHOICES = dict(color="blue brown cyan gray green purple red yellow", shap
 
 def _read_clevr(folder, split, images):
     short, home = _short(split), folder if folder.is_dir() else folder.parent
-    path = _find(folder, f"CLEVR's {split} questions", rf"CLEVR_{short}_questions\.json(\.gz)?", rf"(?=[^/]*{_split_words(split)})[^/]*question[^/]*\.jsonl?(\.gz)?",
-                 rf"(?=[^/]*$){_NO_SPLIT}[^/]*question[^/]*\.jsonl?(\.gz)?")
-    above = home.parent if folder.is_file() and home.name == "questions" else home              # a file in CLEVR's own folder: scenes and images lie beside that
-    scenes = _find(above, f"CLEVR's {split} scenes", rf"CLEVR_{short}_scenes\.json(\.gz)?", rf"(?=[^/]*{_split_words(split)})[^/]*scenes[^/]*\.json(\.gz)?", needed=split != "test")
-    scenes = {s["image_filename"]: s for s in _records(scenes, "scenes") if isinstance(s, dict) and "image_filename" in s} if scenes else {}
+    path = _find(folder, f"CLEVR's {split} questions", rf"CLEVR_{short}_questions\.json(\.gz)?",
+        rf"(?=[^/]*{_split_words(split)})[^/]*question[^/]*\.jsonl?(\.gz)?",
+        rf"(?=[^/]*$){_NO_SPLIT}[^/]*question[^/]*\.jsonl?(\.gz)?")
+    # a file in CLEVR's own folder: scenes and images lie beside that
+    above = home.parent if folder.is_file() and home.name == "questions" else home
+    scenes = _find(above, f"CLEVR's {split} scenes", rf"CLEVR_{short}_scenes\.json(\.gz)?",
+        rf"(?=[^/]*{_split_words(split)})[^/]*scenes[^/]*\.json(\.gz)?", needed=split != "test")
+    scenes = _records(scenes, "scenes") if scenes else []
+    scenes = {str(s.get("image_filename")): s for s in scenes if isinstance(s, dict)}
     pictures = {p.name: p for p in Path(images or above).rglob("CLEVR_*.png")}
     for n, row in enumerate(_records(path, "questions")):
-        yield _with(row, number=lambda r: r.get("question_index", n), image=lambda r: pictures.get(r["image_filename"]), scene=lambda r: scenes.get(r["image_filename"]))
+        yield _with(row, number=lambda r: r.get("question_index", n),
+            image=lambda r: pictures.get(r["image_filename"]),
+            scene=lambda r: scenes.get(r["image_filename"]))
 
 def _convert_clevr(r, name):
     row = dict(image=r["image"], image_id=Path(r["image_filename"]).stem, question_id=name, question=r["question"], choices=[], correct_choice_idx=None,
         direct_answers=[], difficult_direct_answer=False, rationales=[], rationale_from="program")
     if r.get("answer") is None: return row
     if r["scene"] is None: raise InputError("the scene of its picture is not there")
-    answer = {True: "yes", False: "no"}.get(r["answer"], r["answer"]) if isinstance(r["answer"], bool) else as_text(r["answer"])
+    answer = r["answer"]
+    answer = ("yes" if answer else "no") if isinstance(answer, bool) else as_text(answer)
     if answer is None: return row
     kind, _, attribute = (r["program"][-1].get("function") or r["program"][-1]["type"]).partition("_")
     choices = _CLEVR_CHOICES.get(attribute if kind == "query" else kind, "yes no").split()
@@ -353,26 +402,35 @@ _NLVR_SIZES = {10: "small", 20: "medium", 30: "large"}
 def _read_nlvr(folder, split, images):
     short = "dev" if split == "validation" else split
     names = rf"{_split_words(split)}" if split != "test" else r"(test|test1|test-p|test_p)"
-    path = _find(folder, f"NLVR's {split} statements", rf"{short}/{short}\.jsonl?(\.gz)?", rf"{names}/{names}\.jsonl?(\.gz)?", rf"{names}\.jsonl?(\.gz)?",
+    path = _find(folder, f"NLVR's {split} statements", rf"{short}/{short}\.jsonl?(\.gz)?",
+        rf"{names}/{names}\.jsonl?(\.gz)?", rf"{names}\.jsonl?(\.gz)?",
                  rf"[^/]*{names}[^/]*\.jsonl?(\.gz)?")
     stem = path.name.split(".")[0]
-    homes = [Path(images)] if images else dict.fromkeys([folder if folder.is_dir() else folder.parent, path.parent, path.parent.parent])
+    home = folder if folder.is_dir() else folder.parent
+    homes = [Path(images)] if images else dict.fromkeys([home, path.parent, path.parent.parent])
     def six(r):
-        own = [f"{stem}/images/{r['directory']}/{stem}-{r['identifier']}-{k}.png" for k in range(6)] if "directory" in r else []
+        own = [f"{stem}/images/{r['directory']}/{stem}-{r['identifier']}-{k}.png"
+            for k in range(6)] if "directory" in r else []
         names = as_list(r.get("images"), "its images") or own or [f"{stem}-{r['identifier']}-0.png"]
-        places = [[home/n for n in names] for home in homes] + [[home/n.removeprefix(f"{stem}/") for n in names] for home in homes]
+        short_names = [n.removeprefix(f"{stem}/") for n in names]
+        places = [[home/n for n in some] for some in (names, short_names) for home in homes]
         return next((paths for paths in places if all(p.is_file() for p in paths)), places[0])
+    def first(r):
+        return r["images"][0] if all(p.is_file() for p in r["images"]) else None
     for r in _records(path, lines=path.suffix != ".json" or not _is_json(read_text(path))):
-        yield _with(_with(r, images=six), image=lambda r: r["images"][0] if "_trouble" not in r and all(p.is_file() for p in r["images"]) else None)
+        yield _with(_with(r, images=six), image=first)
 
 def _convert_nlvr(r, name):
     boxes = [", ".join(f"{_NLVR_SIZES.get(o['size'], '')} {_NLVR_COLOURS.get(o['color'], o['color'])} {o['type']}".strip() for o in box) or "nothing" for box in r.get("structured_rep") or []]
     rationale = " ".join(f"Box {n}: {things}." for n, things in enumerate(boxes, 1))
     sentence, label = as_text(r.get("sentence"), "its sentence"), r.get("label")
     label = as_text(str(label) if isinstance(label, bool) else label, "its label")
-    row = dict(image=r["image"], image_id=f"nlvr-{name.split('-')[0]}", question_id=name, question=sentence and f"True or false: {sentence}", choices=["true", "false"],
-        correct_choice_idx=None, direct_answers=[], difficult_direct_answer=False, rationales=[rationale] if rationale else [],
-        rationale_from="list of what is drawn" if rationale else "nothing", permutations=r["images"])
+    row = dict(image=r["image"], image_id=f"nlvr-{name.split('-')[0]}", question_id=name,
+        question=sentence and f"True or false: {sentence}", choices=["true", "false"],
+        correct_choice_idx=None, direct_answers=[], difficult_direct_answer=False,
+        rationales=[rationale] if rationale else [],
+        rationale_from="list of what is drawn" if rationale else "nothing",
+        permutations=r["images"])
     if label is None: return row                                    # of the test split
     label = label.strip().lower()
     return row | dict(correct_choice_idx=["true", "false"].index(label), direct_answers=[label])
@@ -380,45 +438,65 @@ def _convert_nlvr(r, name):
 # %% ../nbs/03b_sources.ipynb #4898e33d
 def _read_viquae(folder, split, images):
     name = _split_words(split)
-    path = _find(folder, f"ViQuAE's {split} questions", rf"{split}\.jsonl(\.gz)?", rf"{name}\.jsonl?(\.gz)?", rf"[^/]*viquae[^/]*{name}[^/]*\.jsonl?(\.gz)?")
-    places = [Path(images)] if images else [home/name for home in dict.fromkeys([path.parent, path.parent.parent, folder]) for name in ("images", "Commons")]
+    path = _find(folder, f"ViQuAE's {split} questions", rf"{split}\.jsonl(\.gz)?",
+        rf"{name}\.jsonl?(\.gz)?", rf"[^/]*viquae[^/]*{name}[^/]*\.jsonl?(\.gz)?")
+    places = [Path(images)] if images else [home/name
+        for home in dict.fromkeys([path.parent, path.parent.parent, folder])
+        for name in ("images", "Commons")]
     for r in _records(path): yield _with(r, image=lambda r: _file(r.get("image"), *places))
 
 def _convert_viquae(r, name):
     output = r["output"][0] if isinstance(r["output"], list) else r["output"]
     others = output.get("answer")
-    others = [others] if isinstance(others, str) and not others.startswith("[") else as_list(others, "its answer")
+    if isinstance(others, str) and not others.startswith("["): others = [others]
+    others = as_list(others, "its answer")
     answers = [as_text(a, "an answer") for a in [output["original_answer"], *others]]
-    answers, question = list(dict.fromkeys(a for a in answers if a)), as_text(r["input"], "its input")
+    answers = list(dict.fromkeys(a for a in answers if a))
+    question = as_text(r["input"], "its input")
     rationales = [create_synthetic_rationale(question, answers[0])] if question and answers else []
-    return dict(image=None if isinstance(r["image"], str) else r["image"], image_id=as_text(r.get("wikidata_id")) or name, question_id=name, question=question, choices=[], correct_choice_idx=None,
+    return dict(image=None if isinstance(r["image"], str) else r["image"],
+        image_id=as_text(r.get("wikidata_id")) or name, question_id=name, question=question,
+        choices=[], correct_choice_idx=None,
         direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template")
 
 def _flickr_captions(path):
-    "Pairs of picture and caption: Flickr8k.token.txt, or a table with the columns image and caption"
+    "Pairs of picture and caption, from Flickr8k.token.txt or a table with such columns"
     lines = _lines(read_text(path))
-    if "\t" in lines[0] and "#" in lines[0].split("\t")[0]: return [line.split("\t", 1) for line in lines if "\t" in line]
+    if "\t" in lines[0] and "#" in lines[0].split("\t")[0]:
+        return [line.split("\t", 1) for line in lines if "\t" in line]
     for mark in ",\t;|":
         names = [n.strip().lower().removesuffix("_name") for n in lines[0].split(mark)]
         if {"image", "caption"} <= set(names): break
-    else: raise InputError(f"{path} is no table of captions: its first line shall name the columns image and caption.")
+    else:
+        raise InputError(f"{path} is no table of captions: "
+                         "its first line shall name the columns image and caption.")
     image, caption, pairs = names.index("image"), names.index("caption"), []
     try:
-        for n, fields in enumerate(csv.reader(StringIO("\n".join(lines), newline="\n"), delimiter=mark, strict=False)):
+        table = csv.reader(StringIO("\n".join(lines), newline="\n"), delimiter=mark)
+        for n, fields in enumerate(table):
             if n == 0 or not any(fields): continue
-            last = caption == len(names) - 1                                # a comma in a caption without quotation marks does not end it
-            pairs.append((fields[image], (mark.join(fields[caption:]) if last else fields[caption]) if len(fields) > caption else None))
-    except (csv.Error, IndexError) as e: raise InputError(f"{path} cannot be read as a table ({e}).") from None
+            # a comma in a caption without quotation marks does not end it
+            last = caption == len(names) - 1
+            pairs.append((fields[image], (mark.join(fields[caption:]) if last else fields[caption])
+                if len(fields) > caption else None))
+    except (csv.Error, IndexError) as e:
+        raise InputError(f"{path} cannot be read as a table ({e}).") from None
     return pairs
 
 def _read_flickr8k(folder, split, images):
     home = folder if folder.is_dir() else folder.parent
-    path = _find(folder, "Flickr8k's captions", r"Flickr8k\.token\.txt(\.gz)?", r"captions\.(txt|csv|tsv)(\.gz)?", r"(?![^/]*lemma)[^/]*(token|captions)[^/]*\.(txt|csv|tsv)(\.gz)?")
+    path = _find(folder, "Flickr8k's captions", r"Flickr8k\.token\.txt(\.gz)?",
+        r"captions\.(txt|csv|tsv)(\.gz)?",
+        r"(?![^/]*lemma)[^/]*(token|captions)[^/]*\.(txt|csv|tsv)(\.gz)?")
     short = "dev" if split == "validation" else split
-    listed = _find(home, f"Flickr8k's list of {split} pictures", rf"Flickr_?8k\.{short}Images\.txt", rf"[^/]*{short}_?images\.txt", needed=False)
-    others = _find(home, "a list of pictures", r"Flickr_?8k\.trainImages\.txt", r"Flickr_?8k\.devImages\.txt", r"Flickr_?8k\.testImages\.txt", needed=False)
+    listed = _find(home, f"Flickr8k's list of {split} pictures",
+        rf"Flickr_?8k\.{short}Images\.txt", rf"[^/]*{short}_?images\.txt", needed=False)
+    others = _find(home, "a list of pictures", r"Flickr_?8k\.trainImages\.txt",
+        r"Flickr_?8k\.devImages\.txt", r"Flickr_?8k\.testImages\.txt", needed=False)
     if listed is None and (split != "train" or others):
-        raise InputError(f"{path} says nothing of splits, and there is no Flickr_8k.{short}Images.txt below {home}: put it there" + ("." if others else ", or take the split train, which is then all."))
+        way = "." if others else ", or take the split train, which is then all."
+        raise InputError(f"{path} says nothing of splits, and there is no "
+                         f"Flickr_8k.{short}Images.txt below {home}: put it there{way}")
     keep = {name.strip() for name in _lines(read_text(listed))} if listed else None
     found = {p.name: p for p in Path(images or home).rglob("*.jpg")}
     for n, (name, caption) in enumerate(_flickr_captions(path)):
@@ -426,19 +504,25 @@ def _read_flickr8k(folder, split, images):
         if keep is None or file in keep: yield dict(image=found.get(file), file=file, captions=[caption], key=f"{file}#{n}")
 
 def _read_coco_captions(folder, split, images):
-    path = _find(folder, f"COCO's {split} captions", rf"captions_{_short(split)}20\d\d\.json(\.gz)?", rf"(?=[^/]*{_split_words(split)})[^/]*captions[^/]*\.json(\.gz)?",
+    path = _find(folder, f"COCO's {split} captions",
+        rf"captions_{_short(split)}20\d\d\.json(\.gz)?",
+        rf"(?=[^/]*{_split_words(split)})[^/]*captions[^/]*\.json(\.gz)?",
                  rf"(?=[^/]*$){_NO_SPLIT}[^/]*captions[^/]*\.json(\.gz)?")
     for a in _records(path, "annotations"):
-        yield _with(a, image=lambda a: _coco(folder, images, a["image_id"], path, split), file=lambda a: a["image_id"], captions=lambda a: [a["caption"]], key=lambda a: a.get("id"))
+        yield _with(a, image=lambda a: _coco(folder, images, a["image_id"], path, split),
+            file=lambda a: a["image_id"], captions=lambda a: [a["caption"]],
+            key=lambda a: a.get("id"))
 
 def _convert_captions(r, name):
     told = r.get("captions")
-    told = [told] if isinstance(told, str) and not told.lstrip().startswith("[") else as_list(told, "its captions")
-    captions = told or [r[k] for k in sorted(r) if k.startswith("caption_")]
+    if isinstance(told, str) and not told.lstrip().startswith("["): told = [told]
+    captions = as_list(told, "its captions") or [r[k] for k in sorted(r) if k.startswith("caption_")]
     def row(n, caption):
         try: text = (as_text(caption, "its caption") or "").strip()
-        except InputError as e: text = e                            # costs this caption, not the others of the picture
-        return dict(image=r["image"], image_id=str(r.get("file", name)), question_id=f"{name}{f'#{n}' if len(captions) > 1 else ''}", caption=text)
+        # costs this caption, not the others of the picture
+        except InputError as e: text = e
+        return dict(image=r["image"], image_id=str(r.get("file", name)),
+            question_id=f"{name}{f'#{n}' if len(captions) > 1 else ''}", caption=text)
     if not captions: raise InputError("it has no caption")
     return [row(n, c) for n, c in enumerate(captions)]
 
@@ -476,7 +560,8 @@ def load_examples(
     "Load rows of any source in the one form; say what was left out"
     if source == "scenes": return Rows(scene_examples(1000 if limit is None else limit, split, progress=progress), source)
     if source not in SOURCES: raise InputError(f"Unknown source {source!r}: use one of scenes, {', '.join(SOURCES)}.")
-    if folder is not None and not _is_there(folder): raise InputError(f"There is no {folder} to read {source} from.")
+    if folder is not None and not _is_there(folder):
+        raise InputError(f"There is no {folder} to read {source} from.")
     records = SOURCES[source].read(Path(folder), split, images) if folder is not None else _from_hub(source, split, stream)
     try: rows = _collect(source, split, records, limit, answers, pictures, progress)
     except (KeyError, TypeError, AttributeError) as e: raise InputError(f"What is below {folder} has not the form of {source} ({type(e).__name__}: {e}).") from None
@@ -486,14 +571,16 @@ def load_examples(
 
 def _is_there(path):
     try: return Path(path).exists()
-    except (OSError, ValueError): return False                          # a name that no file can have, a folder that may not be entered
+    # a name that no file can have, a folder that may not be entered
+    except (OSError, ValueError): return False
 
 def _collect(source, split, records, limit, answers, pictures, progress):
     "Convert and check each record; count what cannot be used under its reason"
     how, rows, names = SOURCES[source], Rows(source=source), set()
     for n, record in enumerate(tqdm(records, desc=source, unit=" rows", disable=not progress)):
         if limit is not None and len(rows) >= limit: break
-        name = _name(record, how.key, f"{split}-{n}")                                        # some have no names on the hub
+        # some have no names on the hub
+        name = _name(record, how.key, f"{split}-{n}")
         made = _tried(rows, name, lambda: _made(how, record, name)) or []
         for row in made:
             row = _tried(rows, name, lambda: _checked(row, record, name, answers, pictures))
@@ -506,8 +593,10 @@ def _collect(source, split, records, limit, answers, pictures, progress):
 def _tried(rows, name, make):
     "What `make` makes; if it cannot, None and a note"
     try: return make()
-    except InputError as e: rows.leave_out(name, re.sub(rf"^Question {re.escape(name)}:? ?", "", str(e)).rstrip("."))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, RecursionError) as e:
+    except InputError as e:
+        rows.leave_out(name, re.sub(rf"^Question {re.escape(name)}:? ?", "", str(e)).rstrip("."))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError,
+        RecursionError) as e:
         rows.leave_out(name, f"it has not the form of {rows.source} ({type(e).__name__}: {e})")
 
 def _name(record, key, otherwise):
@@ -517,7 +606,8 @@ def _name(record, key, otherwise):
 
 def _made(how, record, name):
     "The rows of a record"
-    if not isinstance(record, dict): raise InputError(f"it is {type(record).__name__}, not a record")
+    if not isinstance(record, dict):
+        raise InputError(f"it is {type(record).__name__}, not a record")
     if "_trouble" in record: raise record["_trouble"]
     made = how.convert(record, name)
     return made if isinstance(made, list) else [made]
@@ -526,17 +616,22 @@ def _checked(row, record, name, answers, pictures):
     "The row with its values put right, or an error that says why it cannot be used"
     if isinstance(row.get("caption"), InputError): raise row["caption"]
     if isinstance(row["image"], float): row["image"] = None                                  # NaN
-    if isinstance(row["image"], bytes) and "image_id" not in record: row["image_id"] = fingerprint(row["image"])     # the same picture, the same name
+    # the same picture, the same name
+    if isinstance(row["image"], bytes) and "image_id" not in record:
+        row["image_id"] = fingerprint(row["image"])
     for field in ("question_id", "image_id"): row[field] = _number_or_name(row.get(field), name)
-    row = check_example(row | dict(question_id=name), answered=False) | dict(question_id=row["question_id"])
-    if answers and not row.get("caption") and not is_answered(row): raise InputError("its answer is not published")
-    if pictures and row["image"] is None and not row.get("text_only"): raise InputError("its picture is not there")
+    named = row | dict(question_id=name)                            # the message shall say the name
+    row = check_example(named, answered=False) | dict(question_id=row["question_id"])
+    if answers and not row.get("caption") and not is_answered(row):
+        raise InputError("its answer is not published")
+    if pictures and row["image"] is None and not row.get("text_only"):
+        raise InputError("its picture is not there")
     check_example(row, answered=answers)
     if pictures and not _readable(row): raise InputError("its picture cannot be read as an image")
     return row
 
 def _number_or_name(value, name):
-    "A name as it is; whole numbers as such, however they are held; the record's name where there is none"
+    "A name as it is, whole numbers as such however they are held; else the record's name"
     try: return _own_name(value, name)
     except InputError: return name
 

@@ -1,4 +1,4 @@
-"""Local copies as their publishers lay them out, all splits side by side: the right file, the right pictures, or a sentence."""
+"""Local copies as their publishers lay them out, all splits side by side: the right file or a sentence."""
 import json
 
 import pytest
@@ -38,7 +38,8 @@ def coco(root, years=("2014", "2017")):
             prefix = f"COCO_{split}2014_" if year == "2014" else ""
             draw(root / f"{split}{year}" / f"{prefix}{number:012d}.jpg")
             rows = [dict(image_id=number, id=number, caption=f"{split}{year}")]
-            write(root / "annotations" / f"captions_{split}{year}.json", dict(images=[], annotations=rows))
+            write(root / "annotations" / f"captions_{split}{year}.json",
+                dict(images=[], annotations=rows))
             for kind in ("instances", "person_keypoints"):
                 boxes = [dict(image_id=number, id=1, bbox=[0, 0, 1, 1])]
                 write(root / "annotations" / f"{kind}_{split}{year}.json", dict(annotations=boxes))
@@ -56,23 +57,29 @@ def test_coco_captions_of_one_year(tmp_path, split, year):
 
 def test_coco_captions_of_both_years_are_asked_about(tmp_path):
     root = coco(tmp_path)
-    fails("captions_train2014.json", "captions_train2017.json", "Give", source="coco_captions", split="train", folder=root)
+    fails("captions_train2014.json", "captions_train2017.json", "Give", source="coco_captions",
+        split="train", folder=root)
     path = root / "annotations" / "captions_val2017.json"
     (row,) = load_examples("coco_captions", "validation", folder=path)
     assert (row["caption"], row["image"].parent.name) == ("val2017", "val2017")
-    fails("test captions", "captions_val2014.json", source="coco_captions", split="test", folder=root)
+    fails("test captions", "captions_val2014.json", source="coco_captions", split="test",
+        folder=root)
 
 
 def test_coco_captions_of_another_split_are_not_taken(tmp_path):
-    write(tmp_path / "captions_train2014.json", dict(annotations=[dict(image_id=1, id=1, caption="a")]))
-    fails("captions_train2014.json", source="coco_captions", split="validation", folder=tmp_path, pictures=False)
+    write(tmp_path / "captions_train2014.json",
+        dict(annotations=[dict(image_id=1, id=1, caption="a")]))
+    fails("captions_train2014.json", source="coco_captions", split="validation", folder=tmp_path,
+        pictures=False)
 
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_the_pictures_of_the_split_come_first(tmp_path, flat):
     for split in ("train", "val"):
-        write(tmp_path / "annotations" / f"captions_{split}2014.json", dict(annotations=[dict(image_id=1, id=1, caption=split)]))
-        draw(tmp_path / ("images" if flat else f"{split}2014") / f"COCO_{split}2014_000000000001.jpg")
+        write(tmp_path / "annotations" / f"captions_{split}2014.json",
+            dict(annotations=[dict(image_id=1, id=1, caption=split)]))
+        draw(tmp_path / ("images" if flat
+            else f"{split}2014") / f"COCO_{split}2014_000000000001.jpg")
     for split in ("train", "validation"):
         (row,) = load_examples("coco_captions", split, folder=tmp_path)
         assert row["image"].name == f"COCO_{SHORT[split]}2014_000000000001.jpg"
@@ -92,7 +99,9 @@ def flickr(root, token=True, kaggle=True, lists=True):
             write(text / f"{name}.txt", f"1_a.jpg\t{names['dev']}#2\t1\t1\t1\n")
     if lists:
         for s, f in names.items(): write(text / f"Flickr_8k.{s}Images.txt", f + "\n")
-    if kaggle: write(root / "captions.txt", "image,caption\n" + "".join(f'{f},"A {s} picture , k ."\n' for s, f in names.items()))
+    if kaggle:
+        write(root / "captions.txt", "image,caption\n"
+            + "".join(f'{f},"A {s} picture , k ."\n' for s, f in names.items()))
     return root
 
 
@@ -108,12 +117,14 @@ def test_flickr8k_as_published(tmp_path, split, kaggle):
 def test_flickr8k_from_kaggle_has_no_splits(tmp_path):
     root = flickr(tmp_path, token=False, lists=False)
     assert len(load_examples("flickr8k", "train", folder=root)) == 3
-    for split in ("validation", "test"): fails("says nothing of splits", "Images.txt", source="flickr8k", split=split, folder=root)
+    for split in ("validation", "test"):
+        fails("says nothing of splits", "Images.txt", source="flickr8k", split=split, folder=root)
 
 
 def test_flickr8k_from_kaggle_with_the_publishers_lists(tmp_path):
     root = flickr(tmp_path, token=False)
-    assert [r["caption"] for r in load_examples("flickr8k", "test", folder=root)] == ["A test picture , k ."]
+    assert [r["caption"] for r in load_examples("flickr8k", "test", folder=root)] == [
+        "A test picture , k ."]
     (root / "Flickr8k_text" / "Flickr_8k.trainImages.txt").unlink()
     fails("Flickr_8k.trainImages.txt", source="flickr8k", split="train", folder=root)
 
@@ -121,7 +132,8 @@ def test_flickr8k_from_kaggle_with_the_publishers_lists(tmp_path):
 def test_flickr8k_the_file_that_is_given_is_read(tmp_path):
     root = flickr(tmp_path)
     path = root / "captions.txt"
-    assert [r["caption"] for r in load_examples("flickr8k", "validation", folder=path)] == ["A dev picture , k ."]
+    assert [r["caption"] for r in load_examples("flickr8k", "validation", folder=path)] == [
+        "A dev picture , k ."]
 
 
 # ------------------------------------------------------------------ VQAv2 beside OK-VQA
@@ -133,13 +145,18 @@ def vqa(root, years=("train2014", "val2014", "test2015")):
             if (source, year) == ("okvqa", "test2015"): continue
             number += 1
             draw(root / year / f"COCO_{year}_{number:012d}.jpg")
-            question = dict(question_id=number, image_id=number, question=f"What is {source} {year}?")
-            write(root / f"{mark}OpenEnded_mscoco_{year}_questions.json", dict(info={}, questions=[question]))
-            answer = dict(question_id=number, image_id=number, answers=[dict(answer=source, answer_id=k) for k in range(10)])
-            if not year.startswith("test"): write(root / f"{mark}mscoco_{year}_annotations.json", dict(annotations=[answer]))
+            question = dict(question_id=number, image_id=number,
+                question=f"What is {source} {year}?")
+            write(root / f"{mark}OpenEnded_mscoco_{year}_questions.json",
+                dict(info={}, questions=[question]))
+            answer = dict(question_id=number, image_id=number,
+                answers=[dict(answer=source, answer_id=k) for k in range(10)])
+            if not year.startswith("test"):
+                write(root / f"{mark}mscoco_{year}_annotations.json", dict(annotations=[answer]))
     number += 1
     draw(root / "test2015" / f"COCO_test2015_{number:012d}.jpg")
-    question = dict(question_id=number, image_id=number, question="What is the part of test for the server?")
+    question = dict(question_id=number, image_id=number,
+        question="What is the part of test for the server?")
     write(root / "v2_OpenEnded_mscoco_test-dev2015_questions.json", dict(questions=[question]))
     write(root / "v2_mscoco_train2014_complementary_pairs.json", [[1, 2]])
     return root
@@ -149,7 +166,8 @@ def vqa(root, years=("train2014", "val2014", "test2015")):
 @pytest.mark.parametrize("split", SPLITS)
 def test_vqa_and_okvqa_side_by_side(tmp_path, source, split):
     root = vqa(tmp_path)
-    if (source, split) == ("okvqa", "test"): return fails("okvqa's questions of test", source=source, split=split, folder=root)
+    if (source, split) == ("okvqa", "test"):
+        return fails("okvqa's questions of test", source=source, split=split, folder=root)
     year = "test2015" if split == "test" else f"{SHORT[split]}2014"
     (row,) = load_examples(source, split, folder=root, answers=split != "test")
     assert row["question"] == f"What is {source} {year}?"
@@ -163,7 +181,8 @@ def test_the_other_sources_files_are_not_taken(tmp_path, source, other):
     for path in root.glob("*.json"):
         if path.name.startswith("v2_") == (source == "vqav2"): path.unlink()
     assert load_examples(other, "train", folder=root)
-    fails(f"{source}'s questions of train", "OpenEnded_mscoco_train2014_questions.json", source=source, split="train", folder=root)
+    fails(f"{source}'s questions of train", "OpenEnded_mscoco_train2014_questions.json",
+        source=source, split="train", folder=root)
 
 
 def test_vqa_in_the_folders_of_its_archives(tmp_path):
@@ -177,13 +196,16 @@ def test_vqa_in_the_folders_of_its_archives(tmp_path):
 
 def test_vqa_one_file_finds_its_own_answers(tmp_path):
     root = vqa(tmp_path)
-    (row,) = load_examples("okvqa", "validation", folder=root / "OpenEnded_mscoco_val2014_questions.json")
+    (row,) = load_examples("okvqa", "validation",
+        folder=root / "OpenEnded_mscoco_val2014_questions.json")
     assert row["direct_answers"] == ["okvqa"] * 10
 
 
 def test_vqa_annotations_of_another_picture_are_left_out(tmp_path):
-    write(tmp_path / "v2_OpenEnded_mscoco_val2014_questions.json", dict(questions=[dict(question_id=k, image_id=k, question="What?") for k in (1, 2)]))
-    write(tmp_path / "v2_mscoco_val2014_annotations.json", dict(annotations=[dict(question_id=k, image_id=1, answers=["a"]) for k in (1, 2)]))
+    write(tmp_path / "v2_OpenEnded_mscoco_val2014_questions.json",
+        dict(questions=[dict(question_id=k, image_id=k, question="What?") for k in (1, 2)]))
+    write(tmp_path / "v2_mscoco_val2014_annotations.json",
+        dict(annotations=[dict(question_id=k, image_id=1, answers=["a"]) for k in (1, 2)]))
     rows = load_examples("vqav2", "validation", folder=tmp_path, pictures=False)
     assert [r["question_id"] for r in rows] == [1]
     assert rows.left_out == {"its annotation is about another picture": ["2"]}
@@ -194,8 +216,11 @@ def test_vqa_annotations_of_another_picture_are_left_out(tmp_path):
 def aokvqa(root):
     for number, split in enumerate(("train", "val", "test"), 1):
         draw(root / "coco" / f"{split}2017" / f"{number:012d}.jpg")
-        row = dict(split=split, image_id=number, question_id=f"q{number}", question=f"Is this {split}?", choices=["yes", "no"])
-        if split != "test": row |= dict(correct_choice_idx=0, direct_answers=["yes"] * 10, difficult_direct_answer=False, rationales=["So."] * 3)
+        row = dict(split=split, image_id=number, question_id=f"q{number}",
+            question=f"Is this {split}?", choices=["yes", "no"])
+        if split != "test":
+            row |= dict(correct_choice_idx=0, direct_answers=["yes"] * 10,
+                difficult_direct_answer=False, rationales=["So."] * 3)
         write(root / f"aokvqa_v1p0_{split}.json", [row])
         write(root / f"large_vocab_{split}.csv", "a\n")
     return root
@@ -210,7 +235,8 @@ def test_aokvqa(tmp_path, split):
 
 def test_aokvqa_twice_is_asked_about(tmp_path):
     aokvqa(tmp_path / "one"), aokvqa(tmp_path / "two")
-    fails("one/aokvqa_v1p0_val.json", "two/aokvqa_v1p0_val.json", source="aokvqa", split="validation", folder=tmp_path)
+    fails("one/aokvqa_v1p0_val.json", "two/aokvqa_v1p0_val.json", source="aokvqa",
+        split="validation", folder=tmp_path)
     fails("A-OKVQA's dream questions", source="aokvqa", split="dream", folder=tmp_path)
 
 
@@ -226,28 +252,35 @@ def test_a_folder_with_a_files_name_is_no_file(tmp_path):
 @pytest.mark.parametrize("split", (*SPLITS, "minival"))
 def test_scienceqa(tmp_path, split, inside):
     data, short = tmp_path / inside, SHORT.get(split, split)
-    ids = dict(train=["1", "2"], val=["3"], test=["4"], minitrain=["1"], minival=["3"], minitest=["4"])
-    problems = {i: dict(question=f"Which {s} {i}?", choices=["a", "b"], answer=0, hint="", lecture="L.", solution="S.", image="image.png", split=s)
+    ids = dict(train=["1", "2"], val=["3"], test=["4"], minitrain=["1"], minival=["3"],
+        minitest=["4"])
+    problems = {i: dict(question=f"Which {s} {i}?", choices=["a", "b"], answer=0, hint="",
+        lecture="L.", solution="S.", image="image.png", split=s)
                 for s in ("train", "val", "test") for i in ids[s]}
     for i, p in problems.items(): draw(data / "images" / p["split"] / i / "image.png")
-    write(data / "problems.json", problems), write(data / "pid_splits.json", ids), write(data / "captions.json", dict(captions={}))
+    write(data / "problems.json", problems), write(data / "pid_splits.json",
+        ids), write(data / "captions.json", dict(captions={}))
     if split == "minival": (data / "images" / "val").rename(data / "images" / "minival")
     rows = load_examples("scienceqa", split, folder=tmp_path)
     assert [r["question_id"] for r in rows] == ids[short]
     assert all(r["image"].parent.parent.name == short for r in rows)
     fails("pid_splits.json", "minitest", source="scienceqa", split="dream", folder=tmp_path)
-    if split in SPLITS: assert [r["question_id"] for r in load_examples("scienceqa", split, folder=data / "problems.json")] == ids[short]
+    if split in SPLITS:
+        assert [r["question_id"] for r in load_examples("scienceqa", split,
+            folder=data / "problems.json")] == ids[short]
 
 
 # ------------------------------------------------------------------ CLEVR
 
 def clevr(root):
     thing = dict(color="red", shape="cube", size="large", material="rubber")
-    program = [dict(function="scene", inputs=[], value_inputs=[]), dict(function="count", inputs=[0], value_inputs=[])]
+    program = [dict(function="scene", inputs=[], value_inputs=[]),
+        dict(function="count", inputs=[0], value_inputs=[])]
     for count, split in enumerate(("train", "val", "test"), 1):
         file = f"CLEVR_{split}_000000.png"
         draw(root / "images" / split / file)
-        row = dict(split=split, image_filename=file, image_index=0, question_index=0, question=f"How many things are there, {split}?")
+        row = dict(split=split, image_filename=file, image_index=0, question_index=0,
+            question=f"How many things are there, {split}?")
         if split != "test":
             row |= dict(answer=str(count), program=program)
             scene = dict(image_filename=file, objects=[thing] * count, relationships={})
@@ -276,21 +309,25 @@ def test_clevr_the_test_answers_are_not_published(tmp_path):
 
 def nlvr(root, test="test"):
     for n, split in enumerate(("train", "dev", test)):
-        row = dict(identifier=f"{n}-0", directory=str(n), sentence=f"There is a {split} box.", label="true")
+        row = dict(identifier=f"{n}-0", directory=str(n), sentence=f"There is a {split} box.",
+            label="true")
         write(root / split / f"{split}.json", json.dumps(row) + "\n")
         for k in range(6): draw(root / split / "images" / str(n) / f"{split}-{n}-0-{k}.png")
-    write(root.parent / "nlvr2" / "data" / "dev.json", json.dumps(dict(identifier="dev-1-0-0", sentence="No.", label="True")) + "\n")
+    write(root.parent / "nlvr2" / "data" / "dev.json",
+        json.dumps(dict(identifier="dev-1-0-0", sentence="No.", label="True")) + "\n")
     return root
 
 
 @pytest.mark.parametrize("test", ["test", "test1"])
 @pytest.mark.parametrize("split", SPLITS)
 def test_nlvr(tmp_path, split, test):
-    root, name = nlvr(tmp_path / "nlvr", test), dict(train="train", validation="dev", test=test)[split]
+    root, name = nlvr(tmp_path / "nlvr", test), dict(train="train", validation="dev",
+        test=test)[split]
     for folder in (root, tmp_path, root / name, root / name / f"{name}.json"):
         (row,) = load_examples("nlvr", split, folder=folder)
         assert row["question"] == f"True or false: There is a {name} box."
-        assert [p.name for p in row["permutations"]] == [f"{name}-{row['question_id']}-{k}.png" for k in range(6)]
+        assert [p.name for p in row["permutations"]] == [f"{name}-{row['question_id']}-{k}.png"
+            for k in range(6)]
         assert all(p.is_file() for p in row["permutations"])
 
 
@@ -301,7 +338,8 @@ def test_nlvr(tmp_path, split, test):
 def test_viquae(tmp_path, split, pictures):
     for name in SPLITS:
         draw(tmp_path / pictures / f"512px-{name}.jpg")
-        row = dict(id=name, image=f"512px-{name}.jpg", input=f"Who is in {name}?", output=dict(original_answer="Ada", answer=["Ada"]))
+        row = dict(id=name, image=f"512px-{name}.jpg", input=f"Who is in {name}?",
+            output=dict(original_answer="Ada", answer=["Ada"]))
         write(tmp_path / "viquae_dataset" / f"{name}.jsonl", json.dumps(row) + "\n")
         write(tmp_path / "viquae_dataset" / f"kilt_{name}.jsonl", "{}\n")
     (row,) = load_examples("viquae", split, folder=tmp_path)
@@ -310,7 +348,8 @@ def test_viquae(tmp_path, split, pictures):
 
 # ------------------------------------------------------------------ all
 
-@pytest.mark.parametrize("source", ["aokvqa", "vqav2", "okvqa", "scienceqa", "clevr", "nlvr", "viquae", "flickr8k", "coco_captions"])
+@pytest.mark.parametrize("source", ["aokvqa", "vqav2", "okvqa", "scienceqa", "clevr", "nlvr",
+    "viquae", "flickr8k", "coco_captions"])
 def test_nothing_fits(tmp_path, source):
     fails("no data file at all", source=source, split="train", folder=tmp_path)
     write(tmp_path / "notes" / "letter.txt", "hello")

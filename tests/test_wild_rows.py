@@ -1,4 +1,4 @@
-"""Rows and files from the wild: a row that cannot be used is left out and counted, the others are kept; a file that cannot be read is one sentence."""
+"""Rows and files from the wild: a bad row is left out and counted, a bad file is one sentence."""
 import gzip
 import json
 import os
@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from minivlm_cot.core import InputError, load_json, read_jsonl, read_text
-from minivlm_cot.dataset import as_list, as_text, check_example, get_most_common_answer, gold_answer, is_answered
+from minivlm_cot.dataset import as_list, as_text, check_example, get_most_common_answer
+from minivlm_cot.dataset import gold_answer, is_answered
 from minivlm_cot.sources import SOURCES, _collect, load_examples, read_records
 
 NAN, HALF = float("nan"), "half \ud83d"
-PERSON = dict(image_id=1, question="What barks?", choices=["cat", "dog"], correct_choice_idx=1, direct_answers=["dog"] * 10,
+PERSON = dict(image_id=1, question="What barks?", choices=["cat", "dog"], correct_choice_idx=1,
+    direct_answers=["dog"] * 10,
               difficult_direct_answer=False, rationales=["It barks.", "It has a tail."])
 FREE = dict(choices=[], correct_choice_idx=None)
 
@@ -25,7 +27,8 @@ def folder(tmp_path):
 
 
 def aokvqa(folder, *changes, **how):
-    rows = [PERSON | dict(question_id=f"q{n}") | change for n, change in enumerate(changes)] + [PERSON | dict(question_id="ok")]
+    rows = [PERSON | dict(question_id=f"q{n}") | change for n,
+        change in enumerate(changes)] + [PERSON | dict(question_id="ok")]
     path = folder / "aokvqa_v1p0_val.json"
     path.write_text(json.dumps(rows))
     return load_examples("aokvqa", "validation", folder=path, **how)
@@ -37,25 +40,44 @@ def names(rows): return [r["question_id"] for r in rows]
 # ------------------------------------------------------------------ rows that are left out
 
 @pytest.mark.parametrize("change, reason", [
-    (dict(question=NAN), "empty question"), (dict(question=None), "empty question"), (dict(question=" \u200b\ufeff\n"), "empty question"),
-    (dict(question=["What?"]), "its question is list"), (dict(question={"a": 1}), "its question is dict"), (dict(question=True), "bool"),
+    (dict(question=NAN), "empty question"), (dict(question=None),
+        "empty question"), (dict(question=" \u200b\ufeff\n"), "empty question"),
+    (dict(question=["What?"]), "its question is list"), (dict(question={"a": 1}),
+        "its question is dict"), (dict(question=True), "bool"),
     (dict(question=HALF), "half a character"), (dict(question="zero\0byte"), "zero byte"),
-    (dict(correct_choice_idx=True), "bool"), (dict(correct_choice_idx=-1), "correct_choice_idx -1"), (dict(correct_choice_idx=2), "correct_choice_idx 2"),
-    (dict(correct_choice_idx=1.5), "1.5, not a whole number"), (dict(correct_choice_idx="dog"), "'dog', not a whole number"),
-    (dict(correct_choice_idx="1\u0661"), "not a whole number"), (dict(correct_choice_idx=[1]), "list"), (dict(correct_choice_idx="9" * 400), "not a whole number"),
-    (dict(choices=["cat", None]), "choices hold one that is missing"), (dict(choices=["cat", NAN]), "choices hold one that is missing"),
-    (dict(choices=["cat", ""]), "right one of its choices is empty"), (dict(choices="cat, dog"), "shows no list"), (dict(choices=7), "int, not a list"),
-    (dict(choices={"a": "cat"}), "dict, not a list"), (dict(choices=["cat", ["dog"]]), "list, not text"), (dict(choices=["cat", HALF]), "half"),
-    (dict(choices=[["cat", "dog"]]), "list, not text"), (dict(choices="['cat', 'd"), "shows no list"), (dict(choices="['cat' ... 'dog']"), "ellipsis"),
-    (FREE | dict(direct_answers=[None] * 10), "answer is not published"), (FREE | dict(direct_answers=[NAN] * 10), "answer is not published"),
-    (FREE | dict(direct_answers=["", " "]), "answer is not published"), (FREE | dict(direct_answers=NAN), "answer is not published"),
-    (FREE | dict(direct_answers=[]), "answer is not published"), (FREE | dict(direct_answers="dog"), "shows no list"),
-    (FREE | dict(direct_answers=[True] * 10), "bool"), (FREE | dict(direct_answers=[["dog"]]), "list"), (FREE | dict(direct_answers={"dog": 1}), "dict"),
-    (FREE | dict(direct_answers=[HALF]), "half a character"), (FREE | dict(direct_answers=float("inf")), "float"),
-    (FREE | dict(direct_answers=[float("inf")]), "inf"), (dict(correct_choice_idx=NAN, direct_answers=[]), "answer is not published"),
-    (dict(rationales=["[half a list", 7, {}]), "dict"), (dict(rationales="['It ba"), "shows no list"), (dict(rationales=[HALF]), "half"),
-    (dict(image_id=None), "COCO's number"), (dict(image_id=NAN), "COCO's number"), (dict(image_id="abc"), "COCO's number"), (dict(image_id=[1]), "image_id is list"),
-    (dict(image_id="../1"), "COCO's number"), (dict(image_id=10 ** 30), "COCO's number"), (dict(image_id=7), "picture is not there"),
+    (dict(correct_choice_idx=True), "bool"), (dict(correct_choice_idx=-1),
+        "correct_choice_idx -1"), (dict(correct_choice_idx=2), "correct_choice_idx 2"),
+    (dict(correct_choice_idx=1.5), "1.5, not a whole number"), (dict(correct_choice_idx="dog"),
+        "'dog', not a whole number"),
+    (dict(correct_choice_idx="1\u0661"), "not a whole number"), (dict(correct_choice_idx=[1]),
+        "list"), (dict(correct_choice_idx="9" * 400), "not a whole number"),
+    (dict(choices=["cat", None]), "choices hold one that is missing"), (dict(choices=["cat", NAN]),
+        "choices hold one that is missing"),
+    (dict(choices=["cat", ""]), "right one of its choices is empty"), (dict(choices="cat, dog"),
+        "shows no list"), (dict(choices=7), "int, not a list"),
+    (dict(choices={"a": "cat"}), "dict, not a list"), (dict(choices=["cat", ["dog"]]),
+        "list, not text"), (dict(choices=["cat", HALF]), "half"),
+    (dict(choices=[["cat", "dog"]]), "list, not text"), (dict(choices="['cat', 'd"),
+        "shows no list"), (dict(choices="['cat' ... 'dog']"), "ellipsis"),
+    (FREE | dict(direct_answers=[None] * 10), "answer is not published"), (FREE
+        | dict(direct_answers=[NAN] * 10), "answer is not published"),
+    (FREE | dict(direct_answers=["", " "]), "answer is not published"), (FREE
+        | dict(direct_answers=NAN), "answer is not published"),
+    (FREE | dict(direct_answers=[]), "answer is not published"), (FREE
+        | dict(direct_answers="dog"), "shows no list"),
+    (FREE | dict(direct_answers=[True] * 10), "bool"), (FREE | dict(direct_answers=[["dog"]]),
+        "list"), (FREE | dict(direct_answers={"dog": 1}), "dict"),
+    (FREE | dict(direct_answers=[HALF]), "half a character"), (FREE
+        | dict(direct_answers=float("inf")), "float"),
+    (FREE | dict(direct_answers=[float("inf")]),
+        "inf"), (dict(correct_choice_idx=NAN, direct_answers=[]), "answer is not published"),
+    (dict(rationales=["[half a list", 7, {}]), "dict"), (dict(rationales="['It ba"),
+        "shows no list"), (dict(rationales=[HALF]), "half"),
+    (dict(image_id=None), "COCO's number"), (dict(image_id=NAN),
+        "COCO's number"), (dict(image_id="abc"), "COCO's number"),
+        (dict(image_id=[1]), "image_id is list"),
+    (dict(image_id="../1"), "COCO's number"), (dict(image_id=10 ** 30),
+        "COCO's number"), (dict(image_id=7), "picture is not there"),
 ])
 def test_left_out_under_its_reason(folder, change, reason):
     rows = aokvqa(folder, change)
@@ -76,25 +98,46 @@ def test_what_is_no_record(folder, record):
 # ------------------------------------------------------------------ rows that are written in another way
 
 @pytest.mark.parametrize("change, field, value", [
-    (dict(correct_choice_idx=1.0), "correct_choice_idx", 1), (dict(correct_choice_idx="1"), "correct_choice_idx", 1),
-    (dict(correct_choice_idx="1.0"), "correct_choice_idx", 1), (dict(correct_choice_idx=" 1 "), "correct_choice_idx", 1),
-    (FREE | dict(direct_answers=[2] * 10), "direct_answers", ["2"] * 10), (FREE | dict(direct_answers=[2.0, 2.5]), "direct_answers", ["2", "2.5"]),
+    (dict(correct_choice_idx=1.0), "correct_choice_idx", 1), (dict(correct_choice_idx="1"),
+        "correct_choice_idx", 1),
+    (dict(correct_choice_idx="1.0"), "correct_choice_idx", 1), (dict(correct_choice_idx=" 1 "),
+        "correct_choice_idx", 1),
+    (FREE | dict(direct_answers=[2] * 10), "direct_answers", ["2"] * 10), (FREE
+        | dict(direct_answers=[2.0, 2.5]), "direct_answers", ["2", "2.5"]),
     (FREE | dict(direct_answers=[None, "dog", NAN, "", "dog"]), "direct_answers", ["dog", "dog"]),
-    (FREE | dict(direct_answers=[dict(answer="dog", answer_id=1), dict(answer=None)]), "direct_answers", ["dog"]),
+    (FREE | dict(direct_answers=[dict(answer="dog", answer_id=1), dict(answer=None)]),
+        "direct_answers", ["dog"]),
     (FREE | dict(direct_answers="['dog', 'a dog']"), "direct_answers", ["dog", "a dog"]),
-    (FREE | dict(direct_answers="['dog' 'a dog'\n \"dog's\"]"), "direct_answers", ["dog", "a dog", "dog's"]),
-    (FREE | dict(direct_answers="['dog', nan, None]"), "direct_answers", ["dog"]), (FREE | dict(direct_answers='["dog", null]'), "direct_answers", ["dog"]),
-    (FREE | dict(direct_answers="array(['dog', 'cat'], dtype=object)"), "direct_answers", ["dog", "cat"]),
-    (FREE | dict(direct_answers="[np.str_('dog'), np.str_('cat')]"), "direct_answers", ["dog", "cat"]), (FREE | dict(direct_answers="[2 3]"), "direct_answers", ["2", "3"]),
-    (FREE | dict(direct_answers="[{'answer': 'dog'}, {'answer': 'cat'}]"), "direct_answers", ["dog", "cat"]),
-    (dict(choices="['cat', 'dog']"), "choices", ["cat", "dog"]), (dict(choices="['cat' 'dog']"), "choices", ["cat", "dog"]), (dict(choices=["dog", "dog"]), "choices", ["dog", "dog"]),
-    (dict(choices=[1, 2.0]), "choices", ["1", "2"]), (dict(choices=["", "dog"]), "choices", ["", "dog"]),
-    (dict(rationales=None), "rationales", None), (dict(rationales=NAN), "rationales", []), (dict(rationales=""), "rationales", []), (dict(rationales=["", None, "It barks."]), "rationales", ["It barks."]),
-    (dict(rationales="It barks."), "rationales", ["It barks."]), (dict(rationales="['It barks.' 'So.']"), "rationales", ["It barks.", "So."]),
-    (dict(difficult_direct_answer="False"), "difficult_direct_answer", False), (dict(difficult_direct_answer=NAN), "difficult_direct_answer", False),
-    (dict(difficult_direct_answer=1.0), "difficult_direct_answer", True), (dict(question=7), "question", "7"),
-    (dict(image_id=1.0), "image_id", 1), (dict(image_id="1"), "image_id", "1"), (dict(question_id=None), "question_id", "validation-0"), (dict(question_id=NAN), "question_id", "validation-0"),
-    (dict(question_id=7.0), "question_id", 7), (dict(question_id=7), "question_id", 7), (dict(question_id=[7]), "question_id", "validation-0"), (dict(question_id=" "), "question_id", "validation-0"),
+    (FREE | dict(direct_answers="['dog' 'a dog'\n \"dog's\"]"), "direct_answers",
+        ["dog", "a dog", "dog's"]),
+    (FREE | dict(direct_answers="['dog', nan, None]"), "direct_answers", ["dog"]), (FREE
+        | dict(direct_answers='["dog", null]'), "direct_answers", ["dog"]),
+    (FREE | dict(direct_answers="array(['dog', 'cat'], dtype=object)"), "direct_answers",
+        ["dog", "cat"]),
+    (FREE | dict(direct_answers="[np.str_('dog'), np.str_('cat')]"), "direct_answers",
+        ["dog", "cat"]), (FREE | dict(direct_answers="[2 3]"), "direct_answers", ["2", "3"]),
+    (FREE | dict(direct_answers="[{'answer': 'dog'}, {'answer': 'cat'}]"), "direct_answers",
+        ["dog", "cat"]),
+    (dict(choices="['cat', 'dog']"), "choices", ["cat", "dog"]), (dict(choices="['cat' 'dog']"),
+        "choices", ["cat", "dog"]), (dict(choices=["dog", "dog"]), "choices", ["dog", "dog"]),
+    (dict(choices=[1, 2.0]), "choices", ["1", "2"]), (dict(choices=["", "dog"]), "choices",
+        ["", "dog"]),
+    (dict(rationales=None), "rationales", None), (dict(rationales=NAN), "rationales",
+        []), (dict(rationales=""), "rationales", []),
+        (dict(rationales=["", None, "It barks."]), "rationales", ["It barks."]),
+    (dict(rationales="It barks."), "rationales",
+        ["It barks."]), (dict(rationales="['It barks.' 'So.']"), "rationales",
+        ["It barks.", "So."]),
+    (dict(difficult_direct_answer="False"), "difficult_direct_answer",
+        False), (dict(difficult_direct_answer=NAN), "difficult_direct_answer", False),
+    (dict(difficult_direct_answer=1.0), "difficult_direct_answer", True), (dict(question=7),
+        "question", "7"),
+    (dict(image_id=1.0), "image_id", 1), (dict(image_id="1"), "image_id",
+        "1"), (dict(question_id=None), "question_id", "validation-0"),
+        (dict(question_id=NAN), "question_id", "validation-0"),
+    (dict(question_id=7.0), "question_id", 7), (dict(question_id=7), "question_id",
+        7), (dict(question_id=[7]), "question_id", "validation-0"),
+        (dict(question_id=" "), "question_id", "validation-0"),
 ])
 def test_put_right(folder, change, field, value):
     rows = aokvqa(folder, change)
@@ -104,26 +147,34 @@ def test_put_right(folder, change, field, value):
 
 
 def test_two_rows_of_one_name(folder):
-    rows = aokvqa(folder, dict(question_id=5), dict(question_id="5", question="What else?"), dict(question_id=None), dict(question_id=None))
+    rows = aokvqa(folder, dict(question_id=5), dict(question_id="5", question="What else?"),
+        dict(question_id=None), dict(question_id=None))
     assert names(rows) == [5, "validation-2", "validation-3", "ok"]
     assert rows.left_out == {"another row has its name": ["5"]}
 
 
 def test_numpy_and_bytes_as_the_hub_may_bring_them():
     picture = Image.new("RGB", (8, 8))
-    record = dict(image=picture, image_id=np.int64(4), question_id=np.float64(3), question=b"What barks?", choices=np.array(["cat", "dog"]),
-                  correct_choice_idx=np.float32(1), direct_answers=np.array(["dog", None, np.nan], dtype=object), rationales=np.array(["It barks."]),
+    record = dict(image=picture, image_id=np.int64(4), question_id=np.float64(3),
+        question=b"What barks?", choices=np.array(["cat", "dog"]),
+                  correct_choice_idx=np.float32(1), direct_answers=np.array(["dog", None, np.nan],
+                      dtype=object), rationales=np.array(["It barks."]),
                   difficult_direct_answer=np.bool_(True))
     (row,) = _collect("aokvqa", "validation", [record], None, True, True, False)
-    want = dict(image=picture, image_id=4, question_id=3, question="What barks?", choices=["cat", "dog"], correct_choice_idx=1,
-                direct_answers=["dog"], rationales=["It barks."], difficult_direct_answer=True, rationale_from="people")
-    assert row == want and {k: type(v) for k, v in row.items()} == {k: type(v) for k, v in want.items()}
+    want = dict(image=picture, image_id=4, question_id=3, question="What barks?",
+        choices=["cat", "dog"], correct_choice_idx=1,
+                direct_answers=["dog"], rationales=[
+                    "It barks."], difficult_direct_answer=True, rationale_from="people")
+    assert row == want and {k: type(v) for k, v in row.items()} == {k: type(v) for k,
+        v in want.items()}
     json.dumps({k: v for k, v in row.items() if k != "image"})
 
 
-@pytest.mark.parametrize("image", [7, {"a": 1}, ["a"], b"", b"no picture", "/there/is/none.jpg", "x" * 5000, "nul\0", NAN, None])
+@pytest.mark.parametrize("image", [7, {"a": 1}, ["a"], b"", b"no picture", "/there/is/none.jpg",
+    "x" * 5000, "nul\0", NAN, None])
 def test_what_is_no_picture(image):
-    rows = _collect("aokvqa", "validation", [PERSON | dict(image=image, question_id="bad")], None, True, True, False)
+    rows = _collect("aokvqa", "validation", [PERSON | dict(image=image, question_id="bad")], None,
+        True, True, False)
     assert not rows and sum(rows.left_out.values(), []) == ["bad"]
 
 
@@ -134,45 +185,105 @@ RECORDS = dict(
     aokvqa=PERSON | dict(question_id="q"),
     vqav2=dict(question_id=1, image_id=1, question="What?", answers=[dict(answer="dog")] * 10),
     okvqa=dict(question_id=1, image_id=1, question="What?", answers=[dict(answer="dog")] * 10),
-    scienceqa=dict(problem_id="1", question="Which?", choices=["a", "b"], answer=0, hint="h", lecture="l", solution="s", wants_picture=True),
-    clevr=dict(number=1, image_filename="CLEVR_val_000000.png", question="How many?", answer=1, scene=dict(objects=[THING], relationships={}),
-               program=[dict(function="scene", inputs=[], value_inputs=[]), dict(function="count", inputs=[0], value_inputs=[])]),
-    nlvr=dict(identifier="1-0", sentence="There is a box.", label="true", images=["a.png"], structured_rep=[[dict(type="circle", color="Yellow", size=10)]]),
-    viquae=dict(id="v", input="Who?", output=dict(original_answer="Ada", answer=["Ada"]), wikidata_id="Q1"),
+    scienceqa=dict(problem_id="1", question="Which?", choices=["a", "b"], answer=0, hint="h",
+        lecture="l", solution="s", wants_picture=True),
+    clevr=dict(number=1, image_filename="CLEVR_val_000000.png", question="How many?", answer=1,
+        scene=dict(objects=[THING], relationships={}),
+               program=[dict(function="scene", inputs=[], value_inputs=[]),
+                   dict(function="count", inputs=[0], value_inputs=[])]),
+    nlvr=dict(identifier="1-0", sentence="There is a box.", label="true", images=["a.png"],
+        structured_rep=[[dict(type="circle", color="Yellow", size=10)]]),
+    viquae=dict(id="v", input="Who?", output=dict(original_answer="Ada", answer=["Ada"]),
+        wikidata_id="Q1"),
     flickr8k=dict(key="a#0", file="a.jpg", captions=["A dog."]),
     coco_captions=dict(key=5, file=1, captions=["A dog."]))
-WILD = [None, NAN, 1.0, 1, -1, True, "", " ", "text", HALF, "a\0b", b"caf\xe9", [], [None], [[]], {}, {"a": 1}, np.float32("nan"), np.int64(1),
-        np.array(["a", "b"]), np.array([]), "['a' 'b']", "[", "nan", 10 ** 400, float("inf"), object()]
+WILD = [None, NAN, 1.0, 1, -1, True, "", " ", "text", HALF, "a\0b", b"caf\xe9", [], [None], [[]],
+    {}, {"a": 1}, np.float32("nan"), np.int64(1),
+        np.array(["a", "b"]), np.array([]), "['a' 'b']", "[", "nan", 10 ** 400, float(
+            "inf"), object()]
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_any_value_in_any_field_costs_at_most_its_row(source):
     good, picture = RECORDS[source], Image.new("RGB", (8, 8))
     key = SOURCES[source].key
-    records = [good | {key: f"{field}-{n}"} | {field: value} for field in good for n, value in enumerate(WILD)]
-    records += [{k: v for k, v in good.items() if k != field} | ({key: f"no-{field}"} if field != key else {}) for field in good]
+    records = [good | {key: f"{field}-{n}"} | {field: value} for field in good for n,
+        value in enumerate(WILD)]
+    records += [{k: v for k, v in good.items() if k != field}
+        | ({key: f"no-{field}"} if field != key else {}) for field in good]
     last = good | {key: "last-0"}
-    rows = _collect(source, "validation", [r | dict(image=picture) for r in [*records, last]], None, True, True, False)
-    assert rows.read == len(records) + (3 if "captions" in good else 1)        # two bring two captions
+    rows = _collect(source, "validation", [r | dict(image=picture) for r in [*records, last]],
+        None, True, True, False)
+    # two bring two captions
+    assert rows.read == len(records) + (3 if "captions" in good else 1)
     assert str(rows[-1]["question_id"]) == "last-0"
     for row in rows:
         check_example(row)
-        texts = [row.get("question"), row.get("caption"), *(row.get("choices") or []), *(row.get("direct_answers") or []), *(row.get("rationales") or [])]
+        texts = [row.get("question"), row.get("caption"), *(row.get("choices") or []),
+            *(row.get("direct_answers") or []), *(row.get("rationales") or [])]
         for text in filter(None, texts):
             assert isinstance(text, str)
             text.encode()
-            assert not {"nan", "None", "nan.", "None."} & set(text.split()) or "nan" in str(row["question_id"]) or "-23" in str(row["question_id"]), row
+            assert not {"nan", "None", "nan.", "None."} & set(text.split()) or "nan" in str(row[
+                "question_id"]) or "-23" in str(row["question_id"]), row
         if row.get("question"): assert gold_answer(row).strip()
-        json.dumps({k: v for k, v in row.items() if k not in ("image", "scene", "permutations")}, allow_nan=False)
+        json.dumps({k: v for k, v in row.items() if k not in ("image", "scene", "permutations")},
+            allow_nan=False)
+
+
+# ------------------------------------------------------------------ the same through the files
+
+ON_FILE = [v for v in WILD if isinstance(v, (str, int, float, list, dict, type(None))) and not isinstance(v, np.generic)]
+LISTED = dict(
+    aokvqa=("aokvqa_v1p0_val.json", lambda rows: rows),
+    vqav2=("v2_OpenEnded_mscoco_val2014_questions.json", lambda rows: dict(questions=rows)),
+    okvqa=("OpenEnded_mscoco_val2014_questions.json", lambda rows: dict(questions=rows)),
+    scienceqa=("problems.jsonl", lambda rows: rows),
+    clevr=("CLEVR_val_questions.json", lambda rows: dict(questions=rows)),
+    nlvr=("dev.json", lambda rows: rows), viquae=("validation.jsonl", lambda rows: rows),
+    coco_captions=("captions_val2014.json", lambda rows: dict(annotations=rows)))
+
+
+@pytest.mark.parametrize("source", LISTED)
+def test_any_value_in_any_field_of_a_file_costs_at_most_its_row(tmp_path, source):
+    name, wrap = LISTED[source]
+    good = {k: v for k, v in RECORDS[source].items() if k not in ("scene", "wants_picture", "key", "number", "file", "captions")}
+    if source == "clevr":
+        scene = RECORDS[source]["scene"] | dict(image_filename=good["image_filename"])
+        wild = [scene | dict(image_filename=v) for v in ON_FILE] + ON_FILE
+        (tmp_path / "CLEVR_val_scenes.json").write_text(json.dumps(dict(scenes=[*wild, scene])))
+        good["question_index"] = 0
+    if source == "coco_captions": good = dict(id=1, image_id=1, caption="A dog.")
+    if source in ("nlvr", "viquae"): good |= dict(image="a.png", directory="1")
+    key = {"clevr": "question_index", "coco_captions": "id"}.get(source, SOURCES[source].key)
+    records = [good | {key: f"{field}-{n}"} | {field: v} for field in good for n, v in enumerate(ON_FILE)]
+    records += [{k: v for k, v in good.items() if k != field} for field in good] + ON_FILE
+    rows = wrap([*records, good | {key: "last-0"}])
+    lines = name.endswith("l") or source == "nlvr"
+    (tmp_path / name).write_text("\n".join(map(json.dumps, rows)) if lines else json.dumps(rows))
+    read = load_examples(source, "validation", folder=tmp_path / name, pictures=False)
+    assert str(read[-1]["question_id"]) == "last-0"
+    assert read.read == len(records) + 1
+
+
+def test_scienceqa_names_the_problems_that_are_not_there(tmp_path):
+    good = dict(question="Which?", choices=["a", "b"], answer=0, image=None, split="train")
+    (tmp_path / "problems.json").write_text(json.dumps({"1": good, "2": None, "3": good | dict(image=[1])}))
+    (tmp_path / "pid_splits.json").write_text(json.dumps(dict(train=["1", "2", "3", "4"])))
+    rows = load_examples("scienceqa", "train", folder=tmp_path)
+    assert names(rows) == ["1"] and rows.read == 4
+    assert rows.left_out["problems.json does not hold it"] == ["4"]
 
 
 # ------------------------------------------------------------------ the functions by themselves
 
 def test_gold_answer_of_rows_that_were_not_loaded():
-    assert gold_answer(PERSON | dict(correct_choice_idx=1.0)) == gold_answer(PERSON | dict(correct_choice_idx="1")) == "dog"
+    assert gold_answer(PERSON | dict(correct_choice_idx=1.0)) == gold_answer(PERSON
+        | dict(correct_choice_idx="1")) == "dog"
     assert gold_answer(dict(direct_answers=[2, 2, 3])) == "2"
     assert get_most_common_answer([NAN, None, NAN, "dog"]) == "dog"
-    for bad in (dict(correct_choice_idx=5), dict(correct_choice_idx=-1), dict(correct_choice_idx=NAN, direct_answers=None), dict(choices=["a", None])):
+    for bad in (dict(correct_choice_idx=5), dict(correct_choice_idx=-1),
+        dict(correct_choice_idx=NAN, direct_answers=None), dict(choices=["a", None])):
         with pytest.raises(InputError): gold_answer(PERSON | bad)
     assert not is_answered(dict(correct_choice_idx=NAN, direct_answers=[NAN]))
     assert is_answered(dict(correct_choice_idx=0))
@@ -184,7 +295,8 @@ def test_as_list_and_as_text():
     assert as_list(np.array([])) == as_list(()) == as_list(np.float64("nan")) == []
     for bad in ("red", "[red", "{'a'}", {1: 2}, {"a"}, 3, True, object()):
         with pytest.raises(InputError): as_list(bad)
-    assert as_text("\U0001f600") == "\U0001f600" and as_text(np.str_("a")) == "a" and as_text(np.array(2.0)) == "2"
+    assert as_text("\U0001f600") == "\U0001f600" and as_text(np.str_(
+        "a")) == "a" and as_text(np.array(2.0)) == "2"
 
 
 def test_a_row_that_is_no_dict():
@@ -205,16 +317,22 @@ def jsonl(end="\n"): return end.join(json.dumps(r, ensure_ascii=False) for r in 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz", "named.json.gz"])
 def test_lines_and_encodings_and_names(tmp_path, end, encoding, name):
     raw = jsonl(end).encode(encoding)
-    (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith("l.gz") else raw)      # the last one is called .gz and is not packed
+    # the last one is called .gz and is not packed
+    (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith("l.gz") else raw)
     assert read_records(tmp_path / name) == LINES
 
 
 def broken():
     good = json.dumps([PERSON]).encode()
-    return {"cp1252": b'[{"q": "caf\xe9"}]', "utf-16 without a mark": jsonl().encode("utf-16-le"), "cut": good[:-9], "cut gzip": gzip.compress(good * 99)[:-40],
-            "torn gzip": gzip.compress(os.urandom(999))[:500] + b"\0" * 99, "gzip head alone": b"\x1f\x8b", "empty": b"", "blank": b" \n", "parquet": b"PAR1" + bytes(99) + b"PAR1",
-            "zip": b"PK\3\4" + bytes(99), "html": b"<html><body>404</body></html>", "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "deep": b"[" * 100_000,
-            "null": b"null", "number": b"7", "text": b'"abc"', "object": b'{"data": [], "info": 1}', "empty object": b"{}", "binary": bytes(range(256)), "zeros": bytes(999)}
+    return {"cp1252": b'[{"q": "caf\xe9"}]', "utf-16 without a mark": jsonl().encode("utf-16-le"),
+        "cut": good[:-9], "cut gzip": gzip.compress(good * 99)[:-40],
+            "torn gzip": gzip.compress(os.urandom(999))[:500] + b"\0" * 99, "gzip head alone": b"\x1f\x8b", "empty": b"",
+            "blank": b" \n",
+            "parquet": b"PAR1" + bytes(99) + b"PAR1",
+            "zip": b"PK\3\4" + bytes(99), "html": b"<html><body>404</body></html>",
+            "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "deep": b"[" * 100_000,
+            "null": b"null", "number": b"7", "text": b'"abc"', "object": b'{"data": [], "info": 1}', "empty object": b"{}",
+            "binary": bytes(range(256)), "zeros": bytes(999)}
 
 
 @pytest.mark.parametrize("kind", broken())
@@ -283,15 +401,18 @@ ODD = "A \u2028dog\u0085 , \x0b\x0c here ."
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_captions_are_not_cut(tmp_path, end, encoding):
-    text = end.join(["image,caption", f'1_a.jpg,"{ODD}"', '2_b.jpg,"He says ""hello"" ."', "1_a.jpg,One, two , three .", "", "2_b.jpg,", "2_b.jpg"]) + end
+    text = end.join(["image,caption", f'1_a.jpg,"{ODD}"', '2_b.jpg,"He says ""hello"" ."',
+        "1_a.jpg,One, two , three .", "", "2_b.jpg,", "2_b.jpg"]) + end
     rows = captions(tmp_path, text.encode(encoding))
     assert [r["caption"] for r in rows] == [ODD, 'He says "hello" .', "One, two , three ."]
-    assert [len(n) for n in rows.left_out.values()] == [2] and "empty caption" in next(iter(rows.left_out))
+    assert [len(n)
+        for n in rows.left_out.values()] == [2] and "empty caption" in next(iter(rows.left_out))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_token_file_lines_are_not_cut(tmp_path, end):
-    lines = [f"1_a.jpg#0\t{ODD}", '2_b.jpg#1\tA tab\tand a " mark .', "no caption here", "2_b.jpg#2\t "]
+    lines = [f"1_a.jpg#0\t{ODD}", '2_b.jpg#1\tA tab\tand a " mark .', "no caption here",
+        "2_b.jpg#2\t "]
     rows = captions(tmp_path, end.join(lines) + end, "Flickr8k.token.txt")
     assert [r["caption"] for r in rows] == [ODD, 'A tab\tand a " mark .']
     assert rows.read == 3
@@ -299,15 +420,19 @@ def test_token_file_lines_are_not_cut(tmp_path, end):
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
 def test_tables_with_other_separators(tmp_path, mark):
-    rows = captions(tmp_path, f"image_name{mark} comment_number{mark} caption\n1_a.jpg{mark} 0{mark} A dog , here .\n")
+    rows = captions(tmp_path,
+        f"image_name{mark} comment_number{mark} caption\n1_a.jpg{mark} 0{mark} A dog , here .\n")
     assert [r["caption"] for r in rows] == ["A dog , here ."]
 
 
 def test_a_table_without_our_columns(tmp_path):
-    with pytest.raises(InputError, match="captions.txt is no table of captions"): captions(tmp_path, "file,text\n1_a.jpg,A dog .\n")
+    with pytest.raises(InputError, match="captions.txt is no table of captions"):
+        captions(tmp_path, "file,text\n1_a.jpg,A dog .\n")
 
 
 def test_a_bad_caption_costs_itself_alone():
-    record = dict(image=Image.new("RGB", (8, 8)), caption_0="One .", caption_1=None, caption_2=HALF, caption_3=NAN, caption_4="Five .")
+    record = dict(image=Image.new("RGB", (8, 8)), caption_0="One .", caption_1=None,
+        caption_2=HALF, caption_3=NAN, caption_4="Five .")
     rows = _collect("flickr8k", "train", [record], None, True, True, False)
-    assert [r["caption"] for r in rows] == ["One .", "Five ."] and sum(map(len, rows.left_out.values())) == 3
+    assert [r["caption"] for r in rows] == ["One .",
+        "Five ."] and sum(map(len, rows.left_out.values())) == 3
