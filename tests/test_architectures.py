@@ -49,14 +49,17 @@ ONE_BY_ONE = dict(
                                                       num_local_experts=0, shared_intermediate_size=64),
     qwen3_next=lambda: T.Qwen3NextConfig(**H, layer_types=["linear_attention", "full_attention"], linear_num_value_heads=4, linear_num_key_heads=2,
                                          linear_key_head_dim=8, linear_value_head_dim=8, mlp_only_layers=[0, 1]))
-REFUSED = dict(
+NO_CACHE = dict(
     mamba=lambda: T.MambaConfig(hidden_size=32, num_hidden_layers=2, state_size=4, **V, **STD),
     mamba2=lambda: T.Mamba2Config(hidden_size=32, num_hidden_layers=2, state_size=4, num_heads=4, head_dim=16, n_groups=1, **V, **STD),
-    rwkv=lambda: T.RwkvConfig(hidden_size=32, num_hidden_layers=2, attention_hidden_size=32, **V), bert=lambda: T.BertConfig(**F),
-    roberta=lambda: T.RobertaConfig(**F, is_decoder=True), xlnet=lambda: T.XLNetConfig(d_model=32, n_layer=2, n_head=4, d_inner=64, **V),
-    openai_gpt=lambda: T.OpenAIGPTConfig(**P))
-GROUPS = dict(packed=PACKED, window=WINDOWS, apart=APART, one_by_one=ONE_BY_ONE, refused=REFUSED)
-ALLOWED = [pytest.param(kind, name, id=f"{name}-{kind}") for kind in ("packed", "window", "apart", "one_by_one") for name in GROUPS[kind]]
+    rwkv=lambda: T.RwkvConfig(hidden_size=32, num_hidden_layers=2, attention_hidden_size=32, **V), openai_gpt=lambda: T.OpenAIGPTConfig(**P))
+REFUSED = dict(
+    bert=lambda: T.BertConfig(**F), roberta=lambda: T.RobertaConfig(**F, is_decoder=True),
+    xlnet=lambda: T.XLNetConfig(d_model=32, n_layer=2, n_head=4, d_inner=64, **V))
+TITLES = {"packed, in batches": "packed", "within its window": "window", "one text a row": "apart", "one by one": "one_by_one",
+          "one by one, no cache": "no_cache", "refused": "refused"}
+GROUPS = dict(zip(TITLES.values(), (PACKED, WINDOWS, APART, ONE_BY_ONE, NO_CACHE, REFUSED)))
+ALLOWED = [pytest.param(kind, name, id=f"{name}-{kind}") for kind in GROUPS if kind != "refused" for name in GROUPS[kind]]
 
 QUESTIONS = ["What colour is it?", "Is the small cube left of the ball, and is the ball red, or is it blue?"]
 ROWS = [dict(question_id=str(n), question=q, choices=["red", "no"], correct_choice_idx=n, direct_answers=None, rationales=["The ball is left. " * (n + 1)],
@@ -103,7 +106,9 @@ def losses_alone(model, processor):
 def test_packed_batch_and_alone_agree(kind, name):
     model, processor = build(GROUPS[kind][name]())
     found = reading_of(model.language_model)
-    assert (found.packed, found.batched) == dict(packed=(True, True), window=(True, True), apart=(False, True), one_by_one=(False, False))[kind]
+    ways = dict(packed=(True, True), window=(True, True), apart=(False, True), one_by_one=(False, False), no_cache=(False, False))
+    assert (found.packed and found.cached, found.batched) == ways[kind]
+    assert found.cached == (kind != "no_cache")
     assert (found.window is not None) == (kind == "window")
     wanted, collate = losses_alone(model, processor), Collator(processor)
     for together in (True, False):
@@ -153,7 +158,6 @@ def test_an_unpacked_step_learns_what_single_texts_teach():
 
 def test_the_chapter_names_them_all():
     chapter = (Path(__file__).parent.parent / "nbs" / "01_model.ipynb").read_text(encoding="utf-8")
-    rows = dict(re.findall(r'"\| (packed, in batches|within its window|one text a row|one by one|refused) \| ([^|]+) \|', chapter))
-    named = {k: {n.strip() for n in v.split(",")} for k, v in rows.items()}
-    titles = dict(zip(("packed, in batches", "within its window", "one text a row", "one by one", "refused"), GROUPS.values()))
-    assert named == {title: set(group) for title, group in titles.items()}
+    rows = {a: b for a, b in re.findall(r'"\| ([^|]+) \| ([^|]+) \|', chapter) if a in TITLES}
+    named = {TITLES[k]: {n.strip() for n in v.split(",")} for k, v in rows.items()}
+    assert named == {kind: set(group) for kind, group in GROUPS.items()}
