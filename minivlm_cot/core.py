@@ -110,18 +110,20 @@ _KINDS = {b"PAR1": "a Parquet file", b"PK\3\4": "a zip archive"}
 def read_text(
     path,  # a text file, packed with gzip or not, whatever its name says
 ) -> str:
-    "Read a text in UTF-8, or in UTF-16 or UTF-32 where a byte order mark says so; nothing is guessed"
+    "Read a text in UTF-8, or in UTF-16 or UTF-32 where a byte order mark says so"
     try:
         raw = Path(path).read_bytes()
         if raw.startswith(b"\x1f\x8b"): raw = gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error, ValueError) as e:                # a cut archive is an EOFError
+    # a cut archive is an EOFError
+    except (OSError, EOFError, zlib.error, ValueError) as e:
         raise InputError(f"Cannot read {path}: {getattr(e, 'strerror', None) or e}.") from None
     if kind := _KINDS.get(raw[:4]):
         raise InputError(f"{path} is {kind}, not a text: unpack or export it first.")
     encoding = next(name for mark, name in _MARKS if raw.startswith(mark))
     try: text = raw.decode(encoding)
     except UnicodeDecodeError as e:
-        raise InputError(f"{path} is not text in UTF-8 (byte {e.start}): save it as UTF-8.") from None
+        raise InputError(
+            f"{path} is not text in UTF-8 (byte {e.start}): save it as UTF-8.") from None
     if "\0" in text[:4]: raise InputError(f"{path} is not text in UTF-8: save it as UTF-8.")
     return text
 
@@ -158,7 +160,8 @@ def read_jsonl(
     if not Path(path).exists(): return []
     try: raw = Path(path).read_bytes()
     except OSError as e: raise InputError(f"Cannot read {path}: {e.strerror or e}.") from None
-    lines = raw.split(b"\n")[:-1]                  # the part after the last newline is torn or empty
+    # the part after the last newline is torn or empty
+    lines = raw.split(b"\n")[:-1]
     try: return [json.loads(line) for line in lines if line.strip()]
     except (ValueError, RecursionError) as e:
         raise InputError(f"{path} holds a line that is not JSON ({e}).") from None

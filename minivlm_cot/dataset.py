@@ -21,7 +21,10 @@ from .core import InputError, open_image
 from .scenes import Scene, draw_scene, scene_examples
 
 # %% ../nbs/03_dataset.ipynb #c2f446ea
-_NOTHING = ("NAType", "NaTType")                                       # the classes of pandas' NA and NaT
+# the classes of pandas' NA and NaT
+_NOTHING = ("NAType", "NaTType")
+
+_BAD = re.compile("[\ud800-\udfff\0]")                            # surrogates alone: half an emoji
 
 def _plain(value):
     "Numpy's scalars as Python's; what is missing as None"
@@ -38,17 +41,22 @@ def as_text(
     if isinstance(value, bytes):
         try: value = value.decode()
         except UnicodeDecodeError: raise InputError(f"{what} is not text in UTF-8.") from None
-    if isinstance(value, float) and value.is_integer(): value = int(value)       # 2.0: a column with a gap in it
-    if isinstance(value, float) and math.isinf(value): raise InputError(f"{what} is {value}, not text.")
+    # 2.0: a column with a gap in it
+    if isinstance(value, float) and value.is_integer(): value = int(value)
+    if isinstance(value, float) and math.isinf(value):
+        raise InputError(f"{what} is {value}, not text.")
     if isinstance(value, (int, float)) and not isinstance(value, bool): value = str(value)
-    if value is None or isinstance(value, str) and not value.strip(" \t\r\n\ufeff\u200b\xa0"): return None
+    if value is None or isinstance(value, str) and not value.strip(" \t\r\n\ufeff\u200b\xa0"):
+        return None
     if not isinstance(value, str): raise InputError(f"{what} is {type(value).__name__}, not text.")
-    if any("\ud800" <= c <= "\udfff" for c in value): raise InputError(f"{what} holds half a character.")
-    if "\0" in value: raise InputError(f"{what} holds a zero byte.")
+    if bad := _BAD.search(value):
+        raise InputError(f"{what} holds {'a zero byte' if bad[0] == chr(0) else 'half a character'}.")
     return value
 
-_PIECE = re.compile(r"""[bBuUrR]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|[\[\](){},:]|[^\s\[\](){},:'"]+""", re.S)
-_WORDS = dict(null="None", nan="None", NaN="None", NaT="None", true="True", false="False") | {"<NA>": "None"}
+_PIECE = re.compile(
+    r"""[bBuUrR]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|[\[\](){},:]|[^\s\[\](){},:'"]+""", re.S)
+_WORDS = dict(null="None", nan="None", NaN="None", NaT="None", true="True", false="False") | {
+    "<NA>": "None"}
 
 def _read_list(text):
     "The list that a text shows: JSON, Python, or numpy's print, which has no commas"
@@ -75,7 +83,8 @@ def as_list(
         try: value = _read_list(value.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             raise InputError(f"{what} is a text that shows no list: {value[:60]!r}.") from None
-    if not isinstance(value, (list, tuple)): raise InputError(f"{what} is {type(value).__name__}, not a list.")
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{what} is {type(value).__name__}, not a list.")
     return list(value)
 
 def _as_index(value, what):
@@ -90,15 +99,20 @@ def is_answered(
     example:dict,  # a row
 ) -> bool:
     "Is its answer published? Those of test splits often are not"
-    return _plain(example.get("correct_choice_idx")) is not None or bool(_answers(example.get("direct_answers")))
+    return _plain(example.get("correct_choice_idx")) is not None or bool(_answers(example.get(
+        "direct_answers")))
 
 def gold_answer(
     example:dict,  # a row
 ) -> str:
     "The right answer: the correct choice; without choices, the most common direct answer"
     name = f"Question {example.get('question_id')}"
-    if not is_answered(example): raise InputError(f"{name} has no published answer: ask it, but do not train or examine on it.")
-    choices, index = as_list(example.get("choices"), f"{name}: choices"), _as_index(example.get("correct_choice_idx"), f"{name}: correct_choice_idx")
+    if not is_answered(example):
+        raise InputError(
+            f"{name} has no published answer: ask it, but do not train or examine on it.")
+    choices, index = as_list(example.get("choices"),
+        f"{name}: choices"), _as_index(example.get("correct_choice_idx"),
+        f"{name}: correct_choice_idx")
     if not choices: return get_most_common_answer(example["direct_answers"])
     if index is None or not 0 <= index < len(choices):
         raise InputError(f"{name} has correct_choice_idx {index}, but its {len(choices)} choices are numbered from 0.")
@@ -108,7 +122,8 @@ def gold_answer(
 
 def _answers(answers, what="an answer"):
     "Answers as texts, those that are missing left out"
-    texts = [as_text(a.get("answer") if isinstance(a, dict) else a, what) for a in as_list(answers, "direct_answers")]
+    texts = [as_text(a.get("answer") if isinstance(a, dict) else a, what)
+        for a in as_list(answers, "direct_answers")]
     return [t for t in texts if t is not None]
 
 def get_most_common_answer(
@@ -129,18 +144,23 @@ def _rationales(value, what):
 
 def _choices(value, what):
     choices = as_list(value, what)
-    if any(_plain(c) is None for c in choices): raise InputError(f"{what} hold one that is missing.")
-    return [as_text(c, what) or "" for c in choices]               # A-OKVQA itself has one that is empty
+    if any(_plain(c) is None for c in choices):
+        raise InputError(f"{what} hold one that is missing.")
+    # A-OKVQA itself has one that is empty
+    return [as_text(c, what) or "" for c in choices]
 
 def _flag(value, what): return str(_plain(value)).strip().lower() in ("true", "1", "1.0", "yes")
 
-_FIELDS = dict(question=as_text, caption=as_text, choices=_choices, correct_choice_idx=_as_index, direct_answers=_answers,
+_FIELDS = dict(question=as_text, caption=as_text, choices=_choices, correct_choice_idx=_as_index,
+    direct_answers=_answers,
                rationales=_rationales, difficult_direct_answer=_flag)
 
-def _same(a, b): return type(a) is type(b) and (all(map(_same, a, b)) and len(a) == len(b) if isinstance(a, list) else a == b)
+def _same(a, b):
+    return type(a) is type(b) and (all(map(_same, a, b)) and len(a) == len(b)
+        if isinstance(a, list) else a == b)
 
 def _put_right(row, name):
-    "The row, or a copy in which the fields of our form hold what they should; what is not there stays away"
+    "The row, or a copy in which the fields of our form hold what they should"
     right = {}
     for field, read in _FIELDS.items():
         if row.get(field) is None: continue
@@ -153,11 +173,14 @@ def check_example(
     answered:bool=True,  # must its answer be known?
 ) -> dict:  # the same row; a copy where a value was written in another way
     "Refuse a row that could not be learned from; the message names it"
-    if not isinstance(row, dict): raise InputError(f"A row is a dict; this one is {type(row).__name__}.")
-    name, asked = f"Question {row.get('question_id', '(without question_id)')}", row.get("question") is not None
+    if not isinstance(row, dict):
+        raise InputError(f"A row is a dict; this one is {type(row).__name__}.")
+    name, asked = f"Question {row.get('question_id', '(without question_id)')}", row.get(
+        "question") is not None
     row = _put_right(row, name)
     choices, index = row.get("choices"), row.get("correct_choice_idx")
-    if row.get("caption") and not asked: return row                                     # a picture with a caption: nothing is asked
+    # a picture with a caption: nothing is asked
+    if row.get("caption") and not asked: return row
     if "caption" in row and not asked: raise InputError(f"{name} has an empty caption.")
     if not row.get("question"): raise InputError(f"{name} has an empty question.")
     if not answered and not is_answered(row): return row
@@ -165,7 +188,8 @@ def check_example(
     if choices and index is None and not row.get("direct_answers"): raise InputError(f"{name} has no published answer, so nothing to learn.")
     if choices and (index is None or not 0 <= index < len(choices)):
         raise InputError(f"{name} has correct_choice_idx {index}, but its {len(choices)} choices are numbered from 0.")
-    if choices and not choices[index]: raise InputError(f"{name}: the right one of its choices is empty.")
+    if choices and not choices[index]:
+        raise InputError(f"{name}: the right one of its choices is empty.")
     return row
 
 def example_image(

@@ -36,12 +36,25 @@ def write(
 ) -> list:  # B·copies lists of new token ids, the end mark included where it was written
     "Continue a batch of prompts"
     check_length(model.language_model, mask, max_new_tokens)
-    if not reading_of(model.language_model).fits_batch(mask.shape[1] + max_new_tokens) and (len(embeds) * copies > 1 or not mask.all()):
+    way = reading_of(model.language_model)
+    if not way.fits_batch(mask.shape[1] + max_new_tokens) and (len(embeds) * copies > 1 or not mask.all()):
         alone = [(embeds[i:i + 1, seen], seen[seen][None].to(mask.dtype)) for i, seen in enumerate(mask.bool()) for _ in range(copies)]
         own = [generator[n:n + 1] if isinstance(generator, list) else generator for n in range(len(alone))]
         return [write(model, *one, max_new_tokens, eos, temperature, g)[0] for one, g in zip(alone, own)]
+    if not way.cached: return [_write_uncached(model.language_model, embeds, max_new_tokens, eos, temperature, generator)]
     hidden, cache = prefill(model.language_model, embeds, mask)
     return write_after(model.language_model, hidden, cache, mask, max_new_tokens, eos, temperature, generator, copies)
+
+def _write_uncached(lm, embeds, max_new_tokens, eos, temperature, generator):
+    "One row, all of it read again for each word"
+    written = []
+    while len(written) < max_new_tokens and (not written or written[-1] != eos):
+        mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+        hidden = lm.base_model(inputs_embeds=embeds, attention_mask=mask, position_ids=mask.cumsum(-1) - 1, use_cache=False).last_hidden_state[:, -1]
+        token = choose(logits_of(lm, hidden), temperature, generator)
+        written.append(token.item())
+        embeds = torch.cat([embeds, lm.get_input_embeddings()(token)[:, None].to(embeds.dtype)], 1)
+    return written
 
 def prefill(
     lm,  # the language model

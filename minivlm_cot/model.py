@@ -267,6 +267,7 @@ class Reading:
     packed:bool=True  # several texts behind one picture in a row; else one text a row
     batched:bool=True  # texts of different lengths in a batch, padded, with one cache; else one by one
     plain_head:bool=True  # the logits are the output layer of the last hidden state; else the model's own forward makes them
+    cached:bool=True  # what was read can be kept in transformers' cache; else all is read again for each word
     small:bool=False  # `small_attention` gives the same (looked at on a processor only)
     window:int|None=None  # over more tokens than this, neither packed nor batched
     refused:str=""  # what is wrong even alone, if anything
@@ -353,9 +354,8 @@ def _probe(lm, window):
     out = head if plain else lambda h: _own_head(lm, h)
     if not plain and not _same(out(hidden[0]), own[0]): return Reading(refused="its logits cannot be had from its last hidden states")
     if not _same(out(_read(lm, texts[0][None, :6])[0]), own[0][:6]): return Reading(refused="each of its words depends on the words behind it")
-    if not _continues(lm, out, texts, own): return Reading(refused="reading word by word with a cache, it says something else than reading at once")
-    packed, batched, small = (_tries(check, lm, out, texts, own) for check in (_packs, _batches_agree, _small_agrees))
-    return Reading(packed, batched, plain, small, window)
+    packed, cached, batched, small = (_tries(check, lm, out, texts, own) for check in (_packs, _continues, _batches_agree, _small_agrees))
+    return Reading(packed, batched and cached, plain, cached, small, window)
 
 def _read(lm, ids, mask=None, positions=None, **kwargs):
     mask = torch.ones_like(ids) if mask is None else mask
