@@ -63,13 +63,14 @@ class ChatVLM:
         "Continue a batch of prompts about pictures: len(prompts)·copies lists of new token ids"
         if are_features: raise InputError("A chat model wants pictures, not stored features.")
         if temperature and len(prompts) * copies > 1:                              # one by one: who else is in the batch must not matter
-            own = generator or [None] * (len(prompts) * copies)
+            own = generator if isinstance(generator, list) else [generator] * (len(prompts) * copies)
             texts = [(picture, prompt) for picture, prompt in zip(pictures, prompts) for _ in range(copies)]
             return [self.write_on(processor, [picture], [prompt], max_new_tokens, temperature, g and [g])[0] for (picture, prompt), g in zip(texts, own)]
         x, ends = self.inputs(processor, pictures, prompts), self._ends(processor)
         how = dict(do_sample=True, temperature=temperature, top_k=0, top_p=1.) if temperature else dict(do_sample=False, temperature=None, top_p=None, top_k=None)
         with torch.random.fork_rng():                                              # transformers samples from the global generator
-            if generator: torch.manual_seed(torch.randint(2**62, (1,), generator=generator[0]).item())
+            one = generator[0] if isinstance(generator, list) else generator
+            if one is not None: torch.manual_seed(torch.randint(2**62, (1,), generator=one).item())
             out = self.model.generate(**x, max_new_tokens=max_new_tokens, num_return_sequences=copies, pad_token_id=processor.tokenizer.pad_token_id, **how)
         return [_until_end(row, ends, processor.tokenizer.eos_token_id) for row in out[:, x["input_ids"].shape[1]:].tolist()]
 

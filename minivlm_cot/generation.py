@@ -77,7 +77,7 @@ def write_after(
     if copies > 1: cache.batch_repeat_interleave(copies); hidden, mask = (x.repeat_interleave(copies, 0) for x in (hidden, mask))
     written, rows = [[] for _ in hidden], torch.arange(len(hidden))                 # rows: who is still writing
     for step in range(max_new_tokens):
-        own = [generator[r] for r in rows.tolist()] if generator else None
+        own = [generator[r] for r in rows.tolist()] if isinstance(generator, list) else generator
         token = choose(logits_of(lm, hidden), temperature, own)      # [rows]
         for r, t in zip(rows.tolist(), token.tolist()): written[r].append(t)
         going = token != eos
@@ -94,14 +94,14 @@ def write_after(
 def choose(
     logits:torch.Tensor,  # [B, V]
     temperature:float=0.,  # 0: the most probable; 1: as probable as the model thinks; less: bolder
-    generator:list|None=None,  # a torch.Generator for each row; None: torch's own
+    generator:list|None=None,  # a torch.Generator for each row, or one for all in turn; None: torch's own
 ) -> torch.Tensor:  # [B]
     "Choose the next token of each row, by a number of its own: who else is in the batch does not matter"
     if not 0 <= temperature < math.inf:
         raise InputError(f"The temperature is {temperature}: use 0 for greedy, or a positive number to sample.")
     if temperature == 0: return logits.argmax(-1)
     below = (logits.double() / temperature).softmax(-1).cumsum(-1)                   # of the tokens up to each
-    own = generator or [None] * len(logits)
+    own = generator if isinstance(generator, list) else [generator] * len(logits)
     draws = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in own])
     place = draws.to(below.device)[:, None] * below[:, -1:]                          # in 0 … 1, but for rounding
     return torch.searchsorted(below, place, right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
