@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from .core import progress_bar as tqdm
 
 from .core import InputError, fingerprint
 from .dataset import as_list, check_example, example_image, get_most_common_answer, is_answered
