@@ -67,7 +67,7 @@ def test_another_processor_is_refused(run, made):
 
 def test_features_are_pictures_too(run, made):
     rows, processor = made
-    kept = np.random.default_rng(0).standard_normal((16, 25, 32)).astype(np.float16)
+    kept = np.random.default_rng(0).standard_normal((16, 16, 32)).astype(np.float16)
     data = lambda f: CoTReasoningDataset(rows, processor, together=True, image_features=f)
     run(data=data(kept))
     with pytest.raises(InputError, match="pictures"): run(data=data(kept[::-1].copy()))
