@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from fastcore.script import call_parse
 from torch import nn
-from tqdm.auto import tqdm
+from .core import progress_bar as tqdm
 
 from .core import InputError, autocast, cli_errors, has_fast_bf16, pick_device, save_json, set_seed
 from .model import MiniVLM, MiniVLMProcessor, join_prefix, load_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer

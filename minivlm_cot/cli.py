@@ -13,7 +13,7 @@ from pathlib import Path
 from fastcore.script import call_parse, store_true
 from PIL import Image, PngImagePlugin
 
-from .core import InputError, atomic_path, cli_errors, open_image, package_file, part_ways, pick_device, process_state, save_json, writable_dir
+from .core import InputError, atomic_path, cli_errors, open_image, package_file, part_ways, pick_device, process_state, save_json, set_seed, writable_dir
 from .chat_models import load_any
 from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import check_chain, draw_scene, make_example
@@ -122,6 +122,7 @@ def minivlm_train(
         train_demo(out, recipe, device, fresh)
     else:
         rows = load_examples(source, split, limit, folder, images, progress=True)
+        set_seed(seed)                                                             # a new projector and LoRA's corrections are random
         if base: model, processor = load_minivlm(base, device)
         else: model, processor = MiniVLM.from_components(vision, language, pool=pool, drop_cls=pool > 1, device=device), MiniVLMProcessor.from_components(vision, language)
         config = TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from fastcore.basics import patch
-from tqdm.auto import tqdm
+from .core import progress_bar as tqdm
 from transformers import DynamicCache
 
 from .core import InputError, fingerprint, free_memory, has_fast_bf16

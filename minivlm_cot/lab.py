@@ -10,15 +10,16 @@ __all__ = ['CLASSES', 'OOD_SPLITS', 'Recipe', 'draw_world', 'pretrain_encoder', 
 # %% ../nbs/08_chain_of_thought.ipynb #08a5d78c
 import random, shutil, time
 from dataclasses import asdict, dataclass
+from functools import wraps
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from tqdm.auto import tqdm
+from .core import folder_lock, progress_bar as tqdm
 from transformers import ViTModel
 
-from .core import InputError, autocast, count_parameters, load_json, package_file, pick_device, save_json, set_seed, writable_dir
+from .core import InputError, atomic_path, autocast, count_parameters, load_json, package_file, pick_device, save_json, set_seed, writable_dir
 from .model import (MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer)
 from .scenes import CELLS, COLOURS, FAMILIES, SHAPES, SIZES, Scene, grounding_tasks, scene_examples, scene_labels
 from .dataset import ARMS, CoTReasoningDataset, format_pair, gold_answer
@@ -240,6 +241,14 @@ class Trained:
     histories:dict  # stage → History
     encoder_accuracy:float  # objects of validation pictures named wholly right
 
+def _alone(train):
+    "Be the only run in the folder"
+    @wraps(train)
+    def run(out, *args, **kwargs):
+        with folder_lock(writable_dir(out)): return train(out, *args, **kwargs)
+    return run
+
+@_alone
 def train_demo(
     out,  # folder of the run
     recipe:Recipe|None=None,
@@ -260,8 +269,7 @@ def train_demo(
     encoder = ViTModel.from_pretrained(out/"encoder", add_pooling_layer=False, attn_implementation="eager")
     model, processor = build_model(encoder, rows, recipe.seed, device, summary=progress)
     features = _timed(seconds, out, "features", lambda: cache_features(model, processor, pictures, progress=progress))
-    if not (out/"base"/"checkpoint.pt").exists():                                   # a checkpoint of the base model holds what alignment learned
-        _timed(seconds, out, "alignment", lambda: align_words(model, processor, features, rows, recipe.align_steps, seed=recipe.seed, progress=progress))
+    _aligned(out, model, lambda: _timed(seconds, out, "alignment", lambda: align_words(model, processor, features, rows, recipe.align_steps, seed=recipe.seed, progress=progress)))
     base = train_base(model, processor, rows, features, recipe, out/"base", progress=progress)
     start = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
     validate = make_validation(processor, seen_rows, cache_features(model, processor, seen)) if recipe.validations else None
@@ -278,9 +286,26 @@ def _timed(seconds, out, name, work):
     seconds.setdefault(name, round(time.perf_counter() - started, 2)); save_json(seconds, out/"seconds.json")      # what a run that goes on draws again has been counted
     return result
 
+def _aligned(out, model, align):
+    "Align once; a run that goes on finds the weights that its base stage began with"
+    place, learned = out/"aligned.pt", {n: p for n, p in model.named_parameters() if p.requires_grad}
+    if place.exists():
+        with torch.no_grad():
+            for n, w in torch.load(place, map_location="cpu", weights_only=True).items(): learned[n].copy_(w)
+        return
+    if (out/"base"/"checkpoint.pt").exists(): return                                # of an older run: it holds what alignment learned
+    align()
+    with atomic_path(place) as temporary: torch.save({n: p.detach().cpu() for n, p in learned.items()}, temporary)
+
 def _check_run(out, recipe, fresh):
     "A folder belongs to one recipe"
+    ours = ("encoder", "encoder.part", "base", "cot", "model", "report.json", "seconds.json")
+    strange = [name for name in ours if (out/name).exists()] if not (out/"recipe.json").exists() else []
+    if strange:
+        raise InputError(f"{out} holds {', '.join(strange)} but no recipe.json, so it is no run of this kind, and is neither "
+                         "used nor deleted: choose another folder.")
     if fresh:
+        (out/"aligned.pt").unlink(missing_ok=True)
         for name in ("encoder", "encoder.part", "base", "cot", "model"): shutil.rmtree(out/name, ignore_errors=True)
         for name in ("recipe.json", "seconds.json", "report.json"): (out/name).unlink(missing_ok=True)
     shutil.rmtree(out/"encoder.part", ignore_errors=True)

@@ -632,6 +632,7 @@ def from_components(cls:MiniVLM,
         raise InputError(f"pool={pool} does not divide the {config.patches_per_side} patches of a side.")
     model = cls(config, vision, language).to(pick_device(device))
     model.projector.to(dtype)
+    model.new_projector = fingerprint(*model.projector.parameters())       # its random weights tell no two runs apart
     if summary: print(model.summary())
     return model
 

@@ -7,9 +7,11 @@ __all__ = ['OLD_BASES', 'OLD_MODEL', 'real_shape', 'Cost', 'training_cost', 'rea
            'export_checkpoint', 'adopt_training', 'build_from_base', 'minivlm_convert']
 
 # %% ../nbs/10_real_models.ipynb #6b07a63b
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from fastcore.script import call_parse
@@ -17,7 +19,8 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForCausalLM, A
 
 from .core import InputError, atomic_path, cli_errors, count_parameters, writable_dir
 from .model import MiniVLM, MiniVLMConfig, MiniVLMProcessor, load_minivlm, save_minivlm
-from .training import History, TrainConfig, make_optimizers, run_identity, save_checkpoint, steps_per_epoch
+from .training import (History, TrainConfig, make_optimizers, newest_checkpoint, run_identity,
+    save_checkpoint, steps_per_epoch)
 
 # %% ../nbs/10_real_models.ipynb #0fd585dc
 def real_shape() -> tuple:  # (ViTConfig, LlamaConfig)
@@ -142,7 +145,7 @@ def _parameters(model, order=("projector", "language_model")):
 
 def _training_part(model, run):
     "Epoch, mean loss of each epoch, and the optimiser's state in the older order"
-    saved = torch.load(Path(run)/"checkpoint.pt", map_location="cpu", weights_only=True)
+    saved = newest_checkpoint(Path(run)/"checkpoint.pt")
     if len(saved["optimizers"]) != 1: raise InputError("Only a run with the optimizer adamw can be exported: the older loop knew no other.")
     rows, ours = History.load(run).rows, saved["optimizers"][0]
     names = [n for part in ("language_model", "projector") for n in _parameters(model, (part,))]          # as `make_optimizers` groups them
@@ -150,8 +153,13 @@ def _training_part(model, run):
     wanted = _parameters(model)
     old = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1)) for _ in wanted], lr=ours["param_groups"][0]["full_lr"]).state_dict()
     old["state"] = {i: state[n] for i, n in enumerate(wanted) if n in state}
-    epochs = saved["epoch"] if "epoch" in saved else 1
-    return dict(epoch=epochs, losses=[r["loss"] for r in rows], optimizer_state_dict=old)
+    if not saved.get("epoch_steps"):
+        raise InputError(f"The checkpoint in {run} is of an older kind and does not tell how many steps an epoch has: "
+                         "train it again, or export the model without run=.")
+    epochs, length = saved["step"] // saved["epoch_steps"], saved["epoch_steps"]                # whole ones
+    known = {r["step"]: math.nan if r["loss"] is None else r["loss"] for r in rows}
+    steps = ([known[s + 1] for s in range(e * length, (e + 1) * length) if s + 1 in known] for e in range(epochs))
+    return dict(epoch=epochs, losses=[float(np.nanmean(ls)) if ls else math.nan for ls in steps], optimizer_state_dict=old)
 
 # %% ../nbs/10_real_models.ipynb #a548e459
 def adopt_training(
@@ -179,8 +187,9 @@ def adopt_training(
             s = by_name[parameters[id(p)]]
             optimizer.state[p] = dict(step=torch.tensor(float(s["step"])), exp_avg=s["exp_avg"].to(p).clone(), exp_avg_sq=s["exp_avg_sq"].to(p).clone())
     accelerator = Accelerator()
-    step = done * steps_per_epoch(n_items, config, accelerator.num_processes)
-    save_checkpoint(writable_dir(config.out)/"checkpoint.pt", model, [optimizer], step, run_identity(config, n_items, accelerator.num_processes))
+    length = steps_per_epoch(n_items, config, accelerator.num_processes)
+    step, identity = done * length, run_identity(config, n_items, accelerator.num_processes)
+    save_checkpoint(writable_dir(config.out)/"checkpoint.pt", model, [optimizer], step, identity, length)
     return step
 
 # %% ../nbs/10_real_models.ipynb #717b3094

@@ -18,7 +18,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
-from tqdm.auto import tqdm
+from .core import progress_bar as tqdm
 
 from .core import InputError
 

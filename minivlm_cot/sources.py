@@ -14,7 +14,7 @@ from io import StringIO
 from itertools import islice
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from .core import progress_bar as tqdm
 
 from .core import InputError, fingerprint, read_text
 from .dataset import as_list, as_text, check_example, example_image
