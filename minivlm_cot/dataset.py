@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ARMS', 'as_text', 'as_list', 'is_answered', 'gold_answer', 'get_most_common_answer', 'check_example', 'example_image',
-           'format_cot_prompt', 'format_direct_prompt', 'format_prompt', 'format_pair', 'split_chain', 'parse_answer',
-           'holds_reasoning', 'tokenize_pairs', 'show_labels', 'pack_texts', 'CoTReasoningDataset', 'Collator',
-           'show_sample']
+           'answer_text', 'format_cot_prompt', 'format_direct_prompt', 'format_prompt', 'format_pair', 'split_chain',
+           'parse_answer', 'holds_reasoning', 'undress', 'tokenize_pairs', 'show_labels', 'pack_texts',
+           'CoTReasoningDataset', 'Collator', 'show_sample']
 
 # %% ../nbs/03_dataset.ipynb #5a372f9f
 import ast, html, json, math, random, re
@@ -206,9 +206,15 @@ def example_image(
 # %% ../nbs/03_dataset.ipynb #888f4d19
 ARMS = ("cot", "direct")
 
+def answer_text(
+    value,  # an answer or a choice: a text or a number
+) -> str:
+    "An answer as text: numbers too, and 2.0, which tables make of 2, as “2”"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
 def _head(question, choices):
     if not str(question).strip(): raise InputError("The question is empty: ask something.")
-    return f"Question: {question}\n" + (f"Choices: {', '.join(choices)}\n" if choices else "")
+    return f"Question: {question}\n" + (f"Choices: {', '.join(map(answer_text, choices))}\n" if choices else "")
 
 def format_cot_prompt(
     question:str,
@@ -248,27 +254,73 @@ def format_pair(
     return prompt, f"{rationale}\nAnswer: {gold_answer(example)}"
 
 # %% ../nbs/03_dataset.ipynb #4f956bcb
+_LEAD = r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct|right)\s+)?"
+_START = r"(?:^|(?<=[.!?]\s))[ \t#>]*"                   # of a line or of a sentence
+_COLON = r"[*_`]{0,3}(?:\s+is)?\s*[:：][*_`]{0,3}"
+_MARK = re.compile(rf"(?:{_START}(?P<open>[*_`]{{0,3}}){_LEAD}answer|(?P<open2>[*_`]{{0,3}})A(?:nswer|NSWER)){_COLON}",
+                   re.M | re.I)
+_SAYS = re.compile(rf"{_START}(?P<open>[*_`]{{0,3}}){_LEAD}answer\s+is\s+", re.M | re.I)
+_NEXT = re.compile(r"^[ \t]*[#*_`>]{0,3}[ \t]*Question[*_`]{0,3}\s*[:：]", re.M)
+
+def _last_mark(text):
+    "The last form of “Answer:”; where there is none, the last “The answer is”"
+    def capital(m): return m.groupdict().get("open2") is None or m[0].lstrip("*_`")[0] == "A"
+    marks = [m for m in _MARK.finditer(text) if capital(m)] or list(_SAYS.finditer(text))
+    return marks[-1] if marks else None
+
+def _first_line(text):
+    "The first line that is not empty, or None"
+    return next((line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()), None)
+
 def split_chain(
     text:str,  # all that the model wrote in the cot arm
 ) -> tuple:  # (chain, answer); the answer is None where there is none
-    "Cut a text at its last “Answer:”"
-    chain, mark, answer = text.rpartition("Answer:")
-    if not mark: return text.strip(), None
-    return chain.strip(), next(iter(answer.strip().splitlines()), "").strip() or None
+    "Cut a text at its last “Answer:”, before any new question"
+    text = _NEXT.split(text, maxsplit=1)[0]
+    mark = _last_mark(text)
+    if mark is None: return text.strip(), None
+    answer, dress = _first_line(text[mark.end():]), next(filter(None, mark.groupdict().values()), "")
+    if answer and dress and answer.count(dress) % 2: answer = answer.removesuffix(dress).strip()     # “**Answer: red**”
+    return text[:mark.start()].strip(), answer or None
 
 def parse_answer(
     text:str,  # all that the model wrote
     arm:str,  # "cot" or "direct"
 ) -> str|None:  # None where there is no answer
     "Take the answer from what the model wrote"
-    if arm == "cot": return split_chain(text)[1]
-    return next(iter(text.strip().splitlines()), "").strip() or None
+    text = _NEXT.split(text, maxsplit=1)[0]
+    if arm == "cot" or _last_mark(text): return split_chain(text)[1]
+    return _first_line(text)
 
 def holds_reasoning(
     chain:str,  # what stands before the answer
 ) -> bool:
     "Does it say more than ten words?"
     return len(chain.split()) > 10
+
+# %% ../nbs/03_dataset.ipynb #e59e5b0d
+_PAIRS = [("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("```", "```"), ("`", "`"), ('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"),
+          ("«", "»"), ("„", "“"), ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("\\boxed{", "}"), ("\\text{", "}"), ("\\mathrm{", "}"), ("\\textbf{", "}"), ("\\mathbf{", "}")]
+_SPOKEN = re.compile(rf"[*_`]{{0,3}}{_LEAD}answer(?:{_COLON}|\s+is\s+)", re.I)
+
+def undress(
+    text,  # an answer, or None
+) -> str:  # "" for None
+    "An answer without its dress: case, outer spaces, marks at the end, bold, quotes, \\\\boxed{}, “Answer:”"
+    bare, before = answer_text("" if text is None else text).replace("\u2212", "-").strip(), None
+    raw = bare.lower()
+    while bare != before:
+        before = bare
+        bare = re.sub(r"^(?:[.,;:!?…]+\s+)+|[\s.,;:!?…。！？]+$", "", _SPOKEN.sub("", bare, 1) if _SPOKEN.match(bare) else bare).strip()
+        for left, right in _PAIRS:
+            inner = bare[len(left):len(bare) - len(right)]
+            if len(bare) > len(left) + len(right) and bare.startswith(left) and bare.endswith(right) and _is_pair(inner, left, right): bare = inner.strip()
+    return bare.lower() or raw                                           # “?” is all that was said: then that is the answer
+
+def _is_pair(inner, left, right):
+    "Do the two marks belong together? Not in “a” and “b”"
+    if right == "}": return all(inner[:i].count("{") >= inner[:i].count("}") for i in range(len(inner) + 1))
+    return left not in inner and right not in inner
 
 # %% ../nbs/03_dataset.ipynb #2803cf76
 def tokenize_pairs(
@@ -329,6 +381,15 @@ def pack_texts(
     return packed
 
 # %% ../nbs/03_dataset.ipynb #626cc5ac
+def _is_said(text): return text is not None and bool(str(text).strip())
+
+def _teaches(example, arm):
+    "Has the row what this arm's text is made of?"
+    if arm == "caption": return _is_said(example.get("caption"))
+    if arm not in ARMS: return True
+    return _is_said(example.get("question")) and (arm == "direct" or any(_is_said(r) for r in example.get("rationales") or ()))
+
+# %% ../nbs/03_dataset.ipynb #2e1b443c
 class CoTReasoningDataset(torch.utils.data.Dataset):
     "Rows × arms, tokenised, with label masks"
     def __init__(self,
@@ -361,7 +422,7 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         first, self.epoch = not hasattr(self, "_texts"), epoch
         drawn = "cot" in self.arms and not self.every_rationale and any(len(e.get("rationales") or ()) > 1 for e in self.examples)
         if not first and not drawn: return
-        texts = [(n, arm, rationale) for n in range(len(self.examples)) for arm in self.arms for rationale in (self.rationales(n) if arm == "cot" else [None])]
+        texts = [(n, arm, rationale) for n in range(len(self.examples)) for arm in self.arms_of(n) for rationale in (self.rationales(n) if arm == "cot" else [None])]
         pairs = [format_pair(self.examples[n], arm, rationale, self.with_choices) for n, arm, rationale in texts]
         names, notes = [f"Question {self.examples[n].get('question_id')}" for n, _, _ in texts], {}
         found = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, names, notes)
@@ -375,12 +436,22 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         for i, (n, _) in enumerate(self._about): groups.setdefault(n if self.together else i, []).append(i)
         self._items = list(groups.values())
 
+    def arms_of(self, number) -> tuple:
+        "The arms that an example can teach: without a rationale, all but cot; if that leaves none, it is refused by name"
+        return tuple(arm for arm in self.arms if _teaches(self.examples[number], arm)) or self.arms
+
+    @property
+    def rows_per_arm(self) -> dict:  # arm → how many rows teach it
+        "How many rows teach each arm"
+        taught = Counter(arm for n in range(len(self.examples)) for arm in self.arms_of(n))
+        return {arm: taught[arm] for arm in self.arms}
+
     def _remember(self, arm, text):
         self.response_tokens[arm] = max(self.response_tokens.get(arm, 0), sum(label != -100 for label in text["labels"]))
 
     def rationales(self, number) -> list:
         "The rationales of an example that are learned in this epoch"
-        found = self.examples[number].get("rationales") or [None]
+        found = [r for r in self.examples[number].get("rationales") or () if _is_said(r)] or [None]
         return found if self.every_rationale else found[:1] if len(found) == 1 else [random.Random(f"{self.seed}/{self.epoch}/{number}").choice(found)]
 
     @property
