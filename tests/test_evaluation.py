@@ -1,0 +1,88 @@
+"""How answers are read, compared and counted."""
+import numpy as np
+import pytest
+
+from minivlm_cot.dataset import parse_answer
+from minivlm_cot.evaluation import (Report, clustered_interval, exact_match, mcnemar_exact,
+                                    sign_flip_test, strict_match, vqa_score, wilson_interval)
+
+
+@pytest.mark.parametrize("said, people, score", [
+    (None, ["a"] * 10, 0), (None, ["?"] * 10, 0), ("", ["the"] * 10, 0), ("a", ["the"] * 10, 0),
+    ("A", ["a"] * 10, 1), ("the", ["The"] * 10, 1), ("a dog", ["dog"] * 10, 1),
+])
+def test_no_answer_is_never_right_and_a_bare_article_is_itself(said, people, score):
+    assert vqa_score(said, people) == score
+
+
+def test_published_scores_are_taken_as_they_are():
+    people = {"dog": 1., "puppy": .6}
+    assert [vqa_score(s, people) for s in ("a dog", "puppy", "cat", None)] == [1, .6, 0, 0]
+
+
+@pytest.mark.parametrize("said", ["Red.", "**red**", '"red"', "\\boxed{red}", "RED!", "Answer: red"])
+def test_dress_does_not_make_an_answer_wrong_but_strict_sees_it(said):
+    assert exact_match(said, "red") and not strict_match(said, "red")
+
+
+@pytest.mark.parametrize("said, truth", [
+    ("not red", "red"), ("-5", "5"), ("5", "-5"), ("1.5", "15"), ("red or blue", "red"),
+    ("reddish", "red"), ("", "red"), (None, "red"), ("10", "1"), (".", "red"),
+])
+def test_what_is_wrong_stays_wrong(said, truth):
+    assert not exact_match(said, truth) and not strict_match(said, truth)
+
+
+@pytest.mark.parametrize("arm", ["cot", "direct"])
+@pytest.mark.parametrize("line", ["Answer: Red.", "**Answer:** red", "The answer is red."])
+def test_both_arms_read_a_marked_answer_alike(arm, line):
+    assert exact_match(parse_answer("It is red.\n" + line, arm), "red")
+
+
+def test_sign_flips_equal_mcnemar_at_one_question_a_picture():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = rng.random((2, 40)) < .6
+        for pictures in (None, np.arange(40)):
+            found = sign_flip_test(a, b, pictures)
+            assert found["p"] == pytest.approx(mcnemar_exact(a, b)["p"], abs=1e-12)
+            assert found["method"] == "exact McNemar"
+
+
+def test_false_alarms_with_ten_questions_a_picture():
+    "No arm is better, but the questions of a picture share its luck"
+    rng, pictures, alarms = np.random.default_rng(1), np.repeat(np.arange(40), 10), []
+    for _ in range(200):
+        chance = np.repeat(rng.choice([.1, .9], (2, 40)), 10, axis=1)
+        a, b = rng.random((2, 400)) < chance
+        ps = mcnemar_exact(a, b)["p"], sign_flip_test(a, b, pictures)["p"]
+        alarms.append([p < .05 for p in ps])
+    ignored, by_picture = np.mean(alarms, axis=0)
+    assert ignored > .2 and by_picture <= .08
+
+
+def test_interval_widens_where_questions_share_a_picture():
+    right = np.repeat(np.arange(20) % 2 == 0, 10)
+    assert clustered_interval(right) == wilson_interval(100, 200)
+    (low, high), (a, b) = clustered_interval(right), clustered_interval(right, np.arange(200) // 10)
+    assert a < low and b > high and 0 <= a < b <= 1
+
+
+def _old_row(n):
+    "A row as reports held it before answers were also compared strictly"
+    row = dict(question_id=n, image_id=n, question="What?", choices=None, family=None, group=None,
+               hops=None, split="test", truth="red", chain="", steps=None, chain_parsed=None,
+               chain_right=None, implied_answer=None, chance=None, majority_answer="red",
+               majority_right=True)
+    for arm in ("cot", "direct"):
+        right = n % 2 == 0 or arm == "cot"
+        row |= {f"{arm}_answer": "red" if right else "blue", f"{arm}_right": right,
+                f"{arm}_text": "red", f"{arm}_tokens": 2, f"{arm}_reasons": False}
+    return row
+
+
+def test_older_reports_load_and_print(tmp_path):
+    Report([_old_row(n) for n in range(8)], 0, extra={}).save(tmp_path / "report.json")
+    report = Report.load(tmp_path / "report.json")
+    assert report.to_dict()["arms"]["cot"]["strict"] is None
+    assert "is noticed in four of five such exams" in report.table()
