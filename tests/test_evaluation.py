@@ -86,3 +86,21 @@ def test_older_reports_load_and_print(tmp_path):
     report = Report.load(tmp_path / "report.json")
     assert report.to_dict()["arms"]["cot"]["strict"] is None
     assert "is noticed in four of five such exams" in report.table()
+
+
+def test_published_labels_of_okvqa_score_as_published():
+    from minivlm_cot.sources import _convert_vqa
+    row = dict(image="a.jpg", question_id=1, question="What weather?", label=dict(overcast=1, rain=.667))
+    found = _convert_vqa(row, "1")
+    assert found["soft_answers"] == row["label"]
+    assert vqa_score("overcast", found["soft_answers"]) == 1
+    people = dict(image="a.jpg", question_id=1, question="What?", answers=["dog"] * 10)
+    assert "soft_answers" not in _convert_vqa(people, "1")
+
+
+def test_the_page_shows_an_older_result_s_p():
+    from minivlm_cot.visualization import _p_of, _test_of
+    assert _p_of(dict(mcnemar_p=.3)) == .3 and _p_of(dict(p=.2, mcnemar_p=.3)) == .2
+    assert _test_of({}).startswith("the exact McNemar")
+    assert _test_of(sign_flip_test([1, 0], [0, 0], [1, 1]) | dict(p_method="exact sign-flip over pictures")) \
+        == "sign flips over pictures"
