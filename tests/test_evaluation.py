@@ -1,4 +1,6 @@
 """How answers are read, compared and counted."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,29 @@ def test_the_page_shows_an_older_result_s_p():
     assert _test_of({}).startswith("the exact McNemar")
     assert _test_of(sign_flip_test([1, 0], [0, 0], [1, 1]) | dict(p_method="exact sign-flip over pictures")) \
         == "sign flips over pictures"
+
+
+def test_a_row_without_a_rationale_teaches_the_direct_arm_alone(monkeypatch, capsys):
+    from minivlm_cot import cli
+
+    class Stop(Exception): pass
+
+    class Words:
+        eos_token_id = 0
+
+        def __call__(self, texts, **_):
+            return dict(input_ids=[[1] * len(t.split()) for t in texts])
+    processor, seen = SimpleNamespace(tokenizer=Words()), {}
+
+    def stop(model, processor, data, config):
+        seen["arms"] = data.rows_per_arm
+        raise Stop
+    monkeypatch.setattr(cli, "train_cot_vlm", stop)
+    row = dict(question="What?", choices=[], correct_choice_idx=None, direct_answers=["red"] * 3,
+               image="a.jpg", image_id=1, question_id=1)
+    rows = [row | dict(rationales=["It is red."]), row | dict(rationales=[], question_id=2),
+            dict(image="b.jpg", image_id=2, question_id=3, caption="A dog.", rationales=[])]
+    with pytest.raises(Stop):
+        cli._train_on(rows, None, processor, cli.TrainConfig(), False, 64, 0, False)
+    assert seen["arms"] == dict(cot=1, direct=2, caption=1)
+    assert "cot: 1, direct: 2, caption: 1" in capsys.readouterr().out
