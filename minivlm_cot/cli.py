@@ -17,7 +17,7 @@ from .core import InputError, atomic_path, cli_errors, open_image, package_file,
 from .chat_models import load_any
 from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import check_chain, draw_scene, make_example
-from .dataset import ARMS, CoTReasoningDataset, gold_answer
+from .dataset import CoTReasoningDataset, gold_answer
 from .sources import load_examples
 from .training import TrainConfig, add_lora, text_room, train_cot_vlm
 from .generation import generate_cot_answer, generate_direct_answer
@@ -135,8 +135,9 @@ def minivlm_train(
 # %% ../nbs/09_cli.ipynb #63f64b17
 def _train_on(rows, model, processor, config, with_choices, max_length, lora, every_rationale):
     "Choose the arms that the rows can teach, train, save"
-    arms = ("caption",) if "caption" in rows[0] else ARMS if all(r["rationales"] for r in rows) else ("direct",)
-    print(f"{len(rows):,} rows, arms: {', '.join(arms)}")
+    asked = any(r.get("question") for r in rows)
+    wanted = dict(cot=asked and any(r.get("rationales") for r in rows), direct=asked, caption=any(r.get("caption") and not r.get("question") for r in rows))
+    arms = tuple(arm for arm, is_wanted in wanted.items() if is_wanted)
     if lora: model = add_lora(model, lora)
     room = text_room(model)
     max_length = min(max_length or room, room) if room else max_length
@@ -144,6 +145,7 @@ def _train_on(rows, model, processor, config, with_choices, max_length, lora, ev
     if data.cut_rationales: print(f"{data.cut_rationales:,} rationales were cut to fit into {max_length} tokens: raise max_length where the model has positions for more")
     for message in list(data.left_out.values())[:3]: print(f"left out: {message}")
     if len(data.left_out) > 3: print(f"and {len(data.left_out) - 3:,} more rows were left out for the same reason")
+    print(f"{len(rows):,} rows; they teach " + ", ".join(f"{arm}: {n:,}" for arm, n in data.rows_per_arm.items()))
     history = train_cot_vlm(model, processor, data, config)
     print(f"{history.sequences:,} texts in {sum(r['seconds'] for r in history.rows):,.0f} s; {history.waiting_share:.1%} of it waiting for data")
     if lora: model = model.merge_and_unload()
@@ -198,7 +200,7 @@ def _say(report, out):
     for name, s in {**whole["groups"], "all": whole}.items():
         low, high = (100 * v for v in s["difference_ci"])
         print(f"{name.replace('_', ' '):>9}  n {s['n']:>5,}   CoT {100 * s['arms']['cot']['accuracy']:5.1f}%   direct {100 * s['arms']['direct']['accuracy']:5.1f}%   "
-              f"difference {100 * s['difference']:+5.1f} ({low:+.1f} … {high:+.1f}) points   p {s['mcnemar_p']:.1g}")
+              f"difference {100 * s['difference']:+5.1f} ({low:+.1f} … {high:+.1f}) points   p {s['p'] if 'p' in s else s['mcnemar_p']:.1g}")
     print(f"report: {out}/report.json\n  page: {out}/index.html")
 
 # %% ../nbs/09_cli.ipynb #ff7fa901

@@ -238,9 +238,10 @@ def _convert_vqa(r, name):
     question = r.get("question") or r.get("sent")
     if isinstance(r.get("label"), dict): answers = [a for a, score in r["label"].items() for _ in range(round(3 * score))]
     else: answers = [a["answer"] if isinstance(a, dict) else a for a in as_list(r.get("answers"))]
+    published = dict(soft_answers=dict(r["label"])) if isinstance(r.get("label"), dict) else {}     # a score each, not people
     rationales = [create_synthetic_rationale(question, get_most_common_answer(answers))] if answers else []
     return dict(image=r["image"], image_id=r.get("image_id", r["question_id"]), question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
-        direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template")
+        direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template", **published)
 
 # %% ../nbs/03b_sources.ipynb #9a8f214c
 def _read_scienceqa(folder, split, images):

@@ -336,13 +336,14 @@ def verdict(
 ) -> str:
     "Say in one sentence what the comparison showed, no more than it can bear"
     points, (low, high) = 100 * s["difference"], (100 * v for v in s["difference_ci"])
-    span = f"({_signed(points)} points; 95% interval {_signed(low)} … {_signed(high)}; {_p_text(s['mcnemar_p'])})"
-    if s["mcnemar_p"] >= .05 or low <= 0 <= high:
+    span = f"({_signed(points)} points; 95% interval {_signed(low)} … {_signed(high)}; {_p_text(_p_of(s))})"
+    if _p_of(s) >= .05 or low <= 0 <= high:
         return f"Thinking made no difference that this exam of {s['n']:,} questions could show {span}."
     return f"Thinking step by step {'helped' if points > 0 else 'did harm'} {span}."
 
 # %% ../nbs/07_visualization.ipynb #b734f912
 def _signed(x): return f"{x:+.1f}".replace("-", "−")
+def _p_of(s): return s["p"] if "p" in s else s["mcnemar_p"]              # older results know McNemar's alone
 def _p_text(p): return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}" if p < .01 else f"p = {p:.2f}"
 def _percent(x, digits=1): return "–" if x is None else f"{100 * x:.{digits}f}%"
 
@@ -429,7 +430,7 @@ def _headline(report):
     low, high = (_signed(100 * v) for v in s["difference_ci"])
     return (f'<h2>What the thinking bought</h2><p class="verdict">On {s["n"]:,} {_esc(what)}: {_esc(verdict(s))}</p><div class="tiles">'
         + tile("cot", _percent(c["accuracy"]), "right with chain of thought" + span(c)) + tile("direct", _percent(d["accuracy"]), "right when asked directly" + span(d))
-        + tile("", _signed(100 * s["difference"]), f'points of difference<br><span class="soft">95% interval {low} … {high}; {_p_text(s["mcnemar_p"])}</span>')
+        + tile("", _signed(100 * s["difference"]), f'points of difference<br><span class="soft">95% interval {low} … {high}; {_p_text(_p_of(s))}</span>')
         + (tile("", _percent(s["process_accuracy"]), f'of the {s["steps"]:,} steps are true<br><span class="soft">{_percent(s["chains_all_true"])} of chains are true from end to end</span>') if s["process_accuracy"] is not None else "")
         + f"</div>{_bars(report, whole)}")
 
@@ -452,14 +453,14 @@ def _family_table(report):
     head = ["questions", "n", "CoT", "direct", "difference,<br>points", "p", "true<br>steps", *(["no picture:<br>CoT / direct"] if blind else []), "always the<br>commonest", "random<br>guess"]
     body = "".join(f'<tr{" class=group" if g else ""}><th scope="row">{_esc(name)}{"" if g else f"<small>{_esc(asked[name])}</small>"}</th>' + _cells_of(s, blind, g) + "</tr>" for name, s, g in lines)
     return ('<div class="scroll" role="region" aria-label="Results per kind of question" tabindex="0"><table><thead><tr>' + "".join(f'<th scope="col">{h}</th>' for h in head)
-        + f"</tr></thead><tbody>{body}</tbody></table></div><p class='soft'>Share of right answers in %; small: 95% intervals. p, of the exact McNemar test, is given for groups only: among many families one falls below 0.05 by luck.</p>")
+        + f"</tr></thead><tbody>{body}</tbody></table></div><p class='soft'>Share of right answers in %; small: 95% intervals. p is given for groups only: among many families one falls below 0.05 by luck.</p>")
 
 def _cells_of(s, blind, is_group):
     b, small = s["baselines"], lambda lo, hi, f: f"<small>{f(100 * lo)} … {f(100 * hi)}</small>"
     plain = lambda x: f"{x:.1f}"
     arms = [f'{plain(100 * s["arms"][a]["accuracy"])}{small(*s["arms"][a]["accuracy_ci"], plain)}' for a in ("cot", "direct")]
     whole = lambda k: _percent(b.get(k), 0).rstrip("%")
-    cells = [f'{s["n"]:,}', *arms, _signed(100 * s["difference"]) + small(*s["difference_ci"], _signed), _p_text(s["mcnemar_p"]).removeprefix("p ").removeprefix("= ") if is_group else "",
+    cells = [f'{s["n"]:,}', *arms, _signed(100 * s["difference"]) + small(*s["difference_ci"], _signed), _p_text(_p_of(s)).removeprefix("p ").removeprefix("= ") if is_group else "",
              _percent(s["process_accuracy"]).rstrip("%"), *([f"{whole('blind_cot')} / {whole('blind_direct')}"] if blind else []), whole("majority"), whole("random")]
     return "".join(f"<td>{c}</td>" for c in cells)
 
@@ -487,15 +488,20 @@ _WORDS = """<h2>What the words mean</h2><dl>
 <dt>p</dt><dd>if thinking changed nothing, how often luck alone would make the two ways differ at least this much</dd>
 <dt>no picture</dt><dd>the model is shown a plain grey picture: what it can do by guessing from the question</dd></dl>"""
 
+def _test_of(s):
+    "The test behind p, in words"
+    flips = "sign-flip" in s.get("p_method", "")
+    return "sign flips over pictures" if flips else "the exact McNemar test on these pairs"
+
 def _method(report):
     "How it was measured, with the facts that this report carries"
     whole = report.to_dict()
     t = whole["table"]
     facts = "".join(f"<dt>{_esc(str(k).replace('_', ' '))}</dt><dd>{_esc(_fact(v))}</dd>" for k, v in report.extra.items() if isinstance(v, (str, int, float)))
     return f"""<h2>How it was measured</h2><p>All {whole['n']:,} questions were put to the same weights in both ways. An answer
-is read from what the model wrote and counts only if it is exactly the truth; no answer is a wrong answer. Both were right on {t['both']:,} questions, only CoT on {t['cot_only']:,},
-only direct on {t['direct_only']:,}, neither on {t['neither']:,}. p is the exact McNemar test on these pairs; the interval of the difference resamples whole pictures. A true difference
-below {100 * whole['smallest_detectable']:.1f} points over all questions would probably have gone unnoticed.{_chain_facts(whole)}</p>{f'<dl>{facts}</dl>' if facts else ''}"""
+is read from what the model wrote and counts only if it is the truth, whatever its capitals, closing marks and quotes; no answer is a wrong answer. Both were right on {t['both']:,} questions, only CoT on {t['cot_only']:,},
+only direct on {t['direct_only']:,}, neither on {t['neither']:,}. p is by {_test_of(whole)}; the interval of the difference resamples whole pictures. A true difference
+of {100 * whole['smallest_detectable']:.1f} points over all questions is noticed in four of five such exams.{_chain_facts(whole)}</p>{f'<dl>{facts}</dl>' if facts else ''}"""
 
 def _fact(v): return f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else v
 
