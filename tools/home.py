@@ -88,7 +88,7 @@ def draw_hero(row, example):
     for name, block in blocks.items():
         top = y
         for text, colour, size, weight in block:
-            right.text(.35, y + line * size / 2, text, color=colour, fontsize=size, weight=weight, va="center")
+            right.text(.35, y + line * size / 2, text, color=colour, fontsize=size, weight=weight, va="center", parse_math=False)
             y += line * size
         if name in ARM_COLOURS:
             right.plot([.2, .2], [top, y], color=ARM_COLOURS[name], lw=4, solid_capstyle="butt")
