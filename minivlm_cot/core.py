@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['InputError', 'cli_errors', 'set_seed', 'pick_device', 'has_fast_bf16', 'autocast', 'atomic_path', 'writable_dir',
-           'read_text', 'save_json', 'load_json', 'append_jsonl', 'read_jsonl', 'open_image', 'picture_name',
-           'fingerprint', 'process_state', 'part_ways', 'count_parameters', 'human', 'package_file']
+           'read_text', 'save_json', 'save_together', 'load_json', 'append_jsonl', 'read_jsonl', 'open_image',
+           'picture_name', 'fingerprint', 'process_state', 'part_ways', 'count_parameters', 'human', 'package_file']
 
 # %% ../nbs/00_core.ipynb #ce6570eb
-import gzip, hashlib, json, os, random, sys, zlib
-from contextlib import contextmanager, nullcontext
+import errno, gzip, hashlib, json, os, random, sys, zlib
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 from io import BytesIO
 from importlib.resources import files
@@ -30,10 +30,18 @@ def cli_errors(command):
     "Let a command end with one sentence and a non-zero exit code instead of a traceback"
     @wraps(command)
     def run(*args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):                    # a console that lacks a letter shows “?” instead
+            if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")
         try: return command(*args, **kwargs)
         except InputError as e: print(f"error: {e}", file=sys.stderr); sys.exit(2)
         except KeyboardInterrupt: print("stopped; what was saved is kept", file=sys.stderr); sys.exit(130)
+        except OSError as e:
+            if e.errno not in _FULL: raise
+            print(f"error: Nothing more can be written ({e.strerror}): make room and run it again.", file=sys.stderr)
+            sys.exit(2)
     return run
+
+_FULL = {n for n, name in errno.errorcode.items() if name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS")}
 
 # %% ../nbs/00_core.ipynb #d917ff3a
 def set_seed(
@@ -87,6 +95,9 @@ def atomic_path(
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as e:                                                      # of this file, not of one that is read meanwhile
+        if e.errno not in _FULL and str(e.filename) != str(temporary): raise
+        raise InputError(f"Cannot write {path}: {e.strerror or e}. What was there before is kept.") from None
     finally: temporary.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #942b89e2
@@ -130,8 +141,17 @@ def save_json(
     path,  # replaced in one step
 ) -> None:
     "Write `obj` as indented JSON"
-    text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_path(path) as temporary: temporary.write_text(text + "\n", encoding="utf-8")
+    save_together({path: obj})
+
+def save_together(
+    files:dict,  # path → what it shall hold
+) -> None:
+    "Write several JSON files; where one cannot be written, all stay as they were"
+    texts = {path: json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + "\n" for path, obj in files.items()}
+    for path in files:
+        if Path(path).is_dir(): raise InputError(f"{path} is a folder: give a file's name.")
+    with ExitStack() as stack:                                                # all are written before the first takes its place
+        for path, text in texts.items(): stack.enter_context(atomic_path(path)).write_text(text, encoding="utf-8")
 
 def load_json(
     path,  # a file
@@ -148,7 +168,10 @@ def append_jsonl(
     path,  # grows by one line
 ) -> None:
     "Add one object to a JSON-lines file"
-    with open(path, "a", encoding="utf-8") as f: f.write(json.dumps(obj, ensure_ascii=False) + "\n")
+    line = json.dumps(obj, ensure_ascii=False) + "\n"
+    try:
+        with open(path, "a", encoding="utf-8") as f: f.write(line)
+    except OSError as e: raise InputError(f"Cannot write {path}: {e.strerror or e}.") from None
 
 def read_jsonl(
     path,  # a JSON-lines file; one that is absent counts as empty

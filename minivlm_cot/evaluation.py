@@ -23,7 +23,7 @@ from accelerate.utils import gather_object
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from .core import InputError, load_json, open_image, picture_name, process_state, save_json
+from .core import InputError, load_json, open_image, picture_name, process_state, save_json, save_together
 from .scenes import FAMILIES, Scene, check_chain
 from .dataset import ARMS, as_list, example_image, gold_answer, holds_reasoning, is_answered
 from .generation import Answer, generate_answers, generate_both, rank_both
@@ -369,10 +369,10 @@ def save(
     self:Report,
     path,  # of the summary, such as runs/demo/report.json; the rows go to report.rows.json beside it
 ) -> None:
-    "Write summary and rows as JSON"
-    save_json(self.to_dict(), path)
+    "Write summary and rows as JSON, both or neither"
     splits = {name: {"extra": r.extra, "rows": r.rows} for name, r in self.splits.items()}
-    save_json({"seed": self.seed, "rows": self.rows, "splits": splits, "extra": self.extra}, Path(path).with_suffix(".rows.json"))
+    rows = {"seed": self.seed, "rows": self.rows, "splits": splits, "extra": self.extra}
+    save_together({path: self.to_dict(), Path(path).with_suffix(".rows.json"): rows})
 
 # %% ../nbs/06_evaluation.ipynb #b2692831
 @patch(cls_method=True)
