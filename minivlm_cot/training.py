@@ -66,7 +66,7 @@ def cache_features(
     out = np.empty((len(images), model.config.n_image_tokens, model.config.vision_config.hidden_size), np.float16)
     for k in tqdm(range(0, len(images), batch_size), desc="encoding pictures", disable=not progress):
         pixels = prepare_pixels(processor.image_processor, images[k:k + batch_size])
-        out[k:k + batch_size] = model.encode_image(pixels.to(model.device)).float().cpu().numpy()
+        out[k:k + batch_size] = _as_kept(model.encode_image(pixels.to(model.device)), out.dtype)
     return out
 
 class FeatureStore:
@@ -132,10 +132,7 @@ class FeatureStore:
     def _encode(self, images):
         pixels = prepare_pixels(self.processor.image_processor, images).to(self.model.device)
         with autocast(self.model.device, self.precision): features = self.model.encode_image(pixels)
-        with np.errstate(over="ignore"): features = features.float().cpu().numpy().astype(self.dtype)
-        if np.isfinite(features).all(): return features
-        raise InputError(f"The encoder's features do not fit into {self.dtype}: give FeatureStore dtype=np.float32, "
-                         'or train with cache="".')
+        return _as_kept(features, self.dtype)
 
     def _append(self, names, features):
         "Add rows behind all that are listed; nothing that another run may have mapped is changed or cut off"
@@ -152,6 +149,13 @@ class FeatureStore:
                                     for i, (n, row) in enumerate(new)).encode())
                 self.reload()
         except OSError as e: raise InputError(f"Cannot write features into {self.folder}: {e.strerror or e}.") from None
+
+def _as_kept(features, dtype):
+    "Features in the form in which they are kept, or a sentence: an infinity would be learned from in silence"
+    with np.errstate(over="ignore"): features = features.float().cpu().numpy().astype(dtype)
+    if np.isfinite(features).all(): return features
+    raise InputError(f"The encoder's features are not finite in {dtype}: give FeatureStore dtype=np.float32, "
+                     'or train with cache="".')
 
 def features_key(
     model, processor,  # whose encoder, and how it is shown pictures

@@ -8,7 +8,7 @@ from PIL import Image
 from minivlm_cot.core import InputError, set_seed
 from minivlm_cot.dataset import CoTReasoningDataset
 from minivlm_cot.model import MiniVLM, MiniVLMProcessor, small_image_processor, small_language_config, small_vision_config, train_tokenizer
-from minivlm_cot.training import FeatureStore, TrainConfig, cache_dataset, features_key, train_cot_vlm
+from minivlm_cot.training import FeatureStore, TrainConfig, cache_dataset, cache_features, features_key, train_cot_vlm
 
 TINY = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
 PROCESSOR = MiniVLMProcessor(small_image_processor(40), train_tokenizer(["Question: Answer: red blue What is it?"] * 9))
@@ -98,6 +98,7 @@ def test_features_too_large_for_half_precision_are_refused(tmp_path):
     model = build()
     with torch.no_grad(): model.vision_encoder.layernorm.weight.fill_(1e6)
     with pytest.raises(InputError, match="float32"): FeatureStore(tmp_path, model, PROCESSOR).rows(noise(0, 2))
+    with pytest.raises(InputError, match="float32"): cache_features(model, PROCESSOR, noise(0, 2))
     assert np.isfinite(right(model, noise(0, 2))).all()
 
 
