@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['InputError', 'end_on_sigterm', 'cli_errors', 'set_seed', 'pick_device', 'has_fast_bf16', 'autocast', 'atomic_path',
-           'writable_dir', 'flush_to_disk', 'folder_lock', 'read_text', 'save_json', 'load_json', 'append_jsonl',
-           'read_jsonl', 'open_image', 'fingerprint', 'process_state', 'part_ways', 'free_memory', 'count_parameters',
-           'human', 'package_file', 'progress_bar']
+           'writable_dir', 'flush_to_disk', 'folder_lock', 'read_text', 'save_json', 'save_together', 'load_json',
+           'append_jsonl', 'read_jsonl', 'open_image', 'picture_name', 'fingerprint', 'process_state', 'part_ways',
+           'free_memory', 'count_parameters', 'human', 'package_file', 'progress_bar']
 
 # %% ../nbs/00_core.ipynb #ce6570eb
-import gzip, hashlib, json, os, random, signal, sys, zlib
-from contextlib import contextmanager, nullcontext
+import errno, gzip, hashlib, json, os, random, signal, sys, zlib
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 from io import BytesIO
 from importlib.resources import files
@@ -22,8 +22,9 @@ import psutil
 import torch
 from accelerate import PartialState
 from filelock import FileLock, Timeout
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
+
 
 # %% ../nbs/00_core.ipynb #7db59206
 class InputError(ValueError):
@@ -43,6 +44,8 @@ def cli_errors(command):
     "Let a command end with one sentence and a non-zero exit code instead of a traceback"
     @wraps(command)
     def run(*args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):                    # a console that lacks a letter shows “?” instead
+            if hasattr(stream, "reconfigure"): stream.reconfigure(errors="replace")
         try:
             with end_on_sigterm(): return command(*args, **kwargs)
         except InputError as e: print(f"error: {e}", file=sys.stderr); sys.exit(2)
@@ -50,7 +53,13 @@ def cli_errors(command):
             if e.code == 143: print("stopped; what was saved is kept", file=sys.stderr)
             raise
         except KeyboardInterrupt: print("stopped; what was saved is kept", file=sys.stderr); sys.exit(130)
+        except OSError as e:
+            if e.errno not in _FULL: raise
+            print(f"error: Nothing more can be written ({e.strerror}): make room and run it again.", file=sys.stderr)
+            sys.exit(2)
     return run
+
+_FULL = {n for n, name in errno.errorcode.items() if name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS")}
 
 # %% ../nbs/00_core.ipynb #d917ff3a
 def set_seed(
@@ -104,6 +113,9 @@ def atomic_path(
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as e:                                                      # of this file, not of one that is read meanwhile
+        if e.errno not in _FULL and str(e.filename) != str(temporary): raise
+        raise InputError(f"Cannot write {path}: {e.strerror or e}. What was there before is kept.") from None
     finally: temporary.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #942b89e2
@@ -175,8 +187,17 @@ def save_json(
     path,  # replaced in one step
 ) -> None:
     "Write `obj` as indented JSON"
-    text = json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_path(path) as temporary: temporary.write_text(text + "\n", encoding="utf-8")
+    save_together({path: obj})
+
+def save_together(
+    files:dict,  # path → what it shall hold
+) -> None:
+    "Write several JSON files; where one cannot be written, all stay as they were"
+    texts = {path: json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + "\n" for path, obj in files.items()}
+    for path in files:
+        if Path(path).is_dir(): raise InputError(f"{path} is a folder: give a file's name.")
+    with ExitStack() as stack:                                                # all are written before the first takes its place
+        for path, text in texts.items(): stack.enter_context(atomic_path(path)).write_text(text, encoding="utf-8")
 
 def load_json(
     path,  # a file
@@ -193,7 +214,10 @@ def append_jsonl(
     path,  # grows by one line
 ) -> None:
     "Add one object to a JSON-lines file"
-    with open(path, "a", encoding="utf-8") as f: f.write(json.dumps(obj, ensure_ascii=False) + "\n")
+    line = json.dumps(obj, ensure_ascii=False) + "\n"
+    try:
+        with open(path, "a", encoding="utf-8") as f: f.write(line)
+    except OSError as e: raise InputError(f"Cannot write {path}: {e.strerror or e}.") from None
 
 def read_jsonl(
     path,  # a JSON-lines file; one that is absent counts as empty
@@ -210,25 +234,76 @@ def read_jsonl(
 
 # %% ../nbs/00_core.ipynb #90ab96ef
 def open_image(
-    image,  # a path, the bytes of a file, or a PIL image
+    image,  # a path, a file's bytes, a PIL image, an array, or datasets' {"bytes": …, "path": …}
 ) -> Image.Image:  # mode RGB, upright
     "Open any picture as RGB: turned upright, 16 bits scaled to 8, transparency laid on white"
-    name = "The image" if isinstance(image, (Image.Image, bytes)) else str(image)
+    if isinstance(image, dict): image, name = _from_dict(image)
+    else: name = str(image) if isinstance(image, (str, Path)) else "The image"
+    if isinstance(image, np.ndarray): image = _from_array(image)
+    if isinstance(image, (bytes, bytearray, memoryview)): image = BytesIO(image)
+    if not (isinstance(image, (str, Path, Image.Image)) or hasattr(image, "read")):
+        raise InputError(f"{type(image).__name__} is no picture: give a path, bytes, a PIL image "
+                         "or a NumPy array [height, width, 3].")
     try:
-        if not isinstance(image, Image.Image): image = Image.open(BytesIO(image) if isinstance(image, bytes) else image)
-        image = ImageOps.exif_transpose(image)                          # reads all pixels: a broken file fails here, not later
+        if not isinstance(image, Image.Image): image = Image.open(image)
+        image.load()                                                    # a broken file fails here, not later
     except FileNotFoundError: raise InputError(f"There is no file {name}.") from None
     except UnidentifiedImageError: raise InputError(f"{name} is not an image that can be read: use JPEG, PNG or WebP.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except Exception as e:                                              # what a decoder raises depends on the format
         raise InputError(f"{name} cannot be read as an image ({e}).") from None
-    if image.mode.startswith(("I", "F")):                               # 16 or 32 bits: scale, since convert() would clip
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535 if image.mode.startswith("I") and values.max() > 255 else max(values.max(), 1) if values.max() > 255 else 255
-        image = Image.fromarray((values.clip(0, top) / top * 255).round().astype(np.uint8))
+    image = _upright(image)
+    if image.mode.startswith(("I", "F")): image = Image.fromarray(_eight_bits(np.asarray(image)))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
+    image = image.convert("RGB")
+    image.info = {}                                                     # opened again, it is not turned again
+    return image
+
+_TURNS = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE",
+                         "ROTATE_270", "TRANSVERSE", "ROTATE_90"), 2))     # EXIF's numbers 2 to 8
+
+def _upright(image):
+    "Turn as EXIF says; nonsense in EXIF, there or in another field, is no reason to lose a picture"
+    try: turn = _TURNS.get(image.getexif().get(0x0112))
+    except Exception: turn = None
+    return image.transpose(Image.Transpose[turn]) if turn else image
+
+def _eight_bits(values):
+    "Numbers of any range as 0…255: fractions and 16 bits are scaled, since convert() would clip"
+    integer = values.dtype.kind in "iu"
+    values = values.astype(np.float64)
+    most = values[np.isfinite(values)].max(initial=0)
+    if most <= 255: top = 255 if integer or most > 1 else 1
+    else: top = max(most, 65535) if integer else most
+    return (np.nan_to_num(values, nan=0, posinf=top).clip(0, top) / top * 255).round().astype(np.uint8)
+
+def _from_dict(image):
+    "The file's bytes, or where it lies, and a name for it"
+    name = image.get("path") or "The image"
+    if image.get("bytes") is not None: return image["bytes"], name
+    if image.get("path"): return image["path"], name
+    raise InputError("A picture given as a dict needs bytes or path.")
+
+def _from_array(values):
+    "An array as a PIL image, where its shape and numbers leave no doubt"
+    shape = values.shape
+    if values.dtype != np.uint8 and values.dtype.kind != "f" or not values.size or not (
+            len(shape) == 2 or len(shape) == 3 and shape[2] in (3, 4)):
+        raise InputError(f"An array of {values.dtype} with shape {list(shape)} is no picture: give uint8, "
+                         "or fractions 0…1, as [height, width], [height, width, 3] or [height, width, 4].")
+    if values.dtype.kind == "f":
+        if np.nanmin(values, initial=0) < 0:
+            raise InputError("An array with numbers below 0 is no picture: give fractions 0…1.")
+        values = _eight_bits(values)
+    return Image.fromarray(np.ascontiguousarray(values))
+
+def picture_name(
+    image,  # whatever `open_image` takes
+) -> str:  # 16 hexadecimal digits
+    "Name a picture by what is seen: the fingerprint of its upright RGB pixels"
+    return fingerprint(np.asarray(open_image(image)))
+
 
 # %% ../nbs/00_core.ipynb #09eac164
 def fingerprint(

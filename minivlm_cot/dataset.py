@@ -495,6 +495,6 @@ def show_sample(
     choices = "   ".join(f"{'✓' if i == (right_one or 0) and is_answered(example) else '·'} {c}" for i, c in enumerate(choices))
     texts = example.get("rationales") or ([example["caption"]] if example.get("caption") else [])
     lines = textwrap.wrap(example.get("question") or "A caption", 62) + ["", choices, ""] + [l for r in texts for l in textwrap.wrap("– " + r, 66)]
-    right.text(0, 1, "\n".join(lines), va="top", fontsize=10.5, linespacing=1.45, transform=right.transAxes)
+    right.text(0, 1, "\n".join(lines), va="top", fontsize=10.5, linespacing=1.45, transform=right.transAxes, parse_math=False)
     plt.close(fig)
     return fig

@@ -9,9 +9,10 @@ __all__ = ['exact_match', 'strict_match', 'vqa_score', 'wilson_interval', 'mcnem
            'blank_image', 'aokvqa_scores', 'predict_aokvqa']
 
 # %% ../nbs/06_evaluation.ipynb #8930b5bf
-import math, re
+import math, os, re
 from collections import Counter
 from dataclasses import dataclass, field, asdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ from accelerate.utils import gather_object
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from .core import InputError, load_json, process_state, save_json
-from .scenes import FAMILIES, check_chain
+from .core import InputError, load_json, open_image, picture_name, process_state, save_json, save_together
+from .scenes import FAMILIES, Scene, check_chain
 from .dataset import (ARMS, answer_text, as_list, example_image, gold_answer, holds_reasoning,
                                  is_answered, undress)
 from .generation import Answer, generate_answers, generate_both, rank_both
@@ -352,15 +353,44 @@ def check_exam(
     "Refuse an exam that could not be trusted; the message names the question"
     if not examples: raise InputError("There are no examples to evaluate: give at least one.")
     seen, known = set(), {e.get("image_id") for e in train_examples or []} - {None}
+    again = _seen_again(examples, train_examples or [])
     for e in examples:
         qid = e.get("question_id")
         if qid in seen: raise InputError(f"Question {qid} occurs twice: each question may count once.")
         if not is_answered(e): raise InputError(f"Question {qid} has no published answer, so nobody can tell what is right.")
         if e.get("scene") is not None and e.get("family") not in FAMILIES:
             raise InputError(f"Question {qid} has the unknown family {e.get('family')!r}; the families are {', '.join(FAMILIES)}.")
-        if e.get("image_id") in known:
-            raise InputError(f"Picture {e['image_id']} of question {qid} was in training: an exam needs pictures never seen.")
+        if e.get("image_id") in known or id(e) in again:
+            raise InputError(f"Picture {e.get('image_id')} of question {qid} was in training: an exam needs pictures never seen.")
         seen.add(qid)
+
+# %% ../nbs/06_evaluation.ipynb #a1f06c01
+def _seen_again(examples, train_examples):
+    "Which examples (by id()) show what a training example shows, whatever the pictures are called"
+    if not train_examples: return set()
+    both = [*examples, *train_examples]
+    mixed = len({e.get("scene") is None for e in both}) > 1              # drawn pictures, and files that may hold them
+    def photos(part): return [e for e in part if e.get("image") is not None and (mixed or e.get("scene") is None)]
+    def scenes(part): return [(e, frozenset(Scene.from_dict(e["scene"]).things)) for e in part if e.get("scene") is not None]
+    drawn = {s for _, s in scenes(train_examples)}
+    exam = photos(examples)
+    sizes = {_size(e["image"]) for e in exam} - {None}                   # cheap, and most pictures differ in it
+    names = {_picture(e["image"]) for e in photos(train_examples) if _size(e["image"]) in sizes} - {None}
+    return {id(e) for e, s in scenes(examples) if s in drawn} | {id(e) for e in exam if names and _picture(e["image"]) in names}
+
+@lru_cache(None)
+def _of_file(read, path, changed): return read(path)
+
+def _of(read, image):
+    "Read a picture, a file once; None where it cannot be read, which is said where it is asked about"
+    try: return _of_file(read, str(image), os.stat(image).st_mtime_ns) if isinstance(image, (str, Path)) else read(image)
+    except Exception: return None                                       # a decoder may raise anything
+
+def _frame(path):
+    with Image.open(path) as image: return tuple(sorted(image.size))     # on its side or not is in EXIF
+
+def _size(image): return _of(_frame if isinstance(image, (str, Path)) else lambda i: tuple(sorted(open_image(i).size)), image)
+def _picture(image): return _of(picture_name, image)
 
 # %% ../nbs/06_evaluation.ipynb #b3a83bce
 def _check_answers(name, answers, examples):
@@ -430,10 +460,10 @@ def save(
     self:Report,
     path,  # of the summary, such as runs/demo/report.json; the rows go to report.rows.json beside it
 ) -> None:
-    "Write summary and rows as JSON"
-    save_json(self.to_dict(), path)
+    "Write summary and rows as JSON, both or neither"
     splits = {name: {"extra": r.extra, "rows": r.rows} for name, r in self.splits.items()}
-    save_json({"seed": self.seed, "rows": self.rows, "splits": splits, "extra": self.extra}, Path(path).with_suffix(".rows.json"))
+    rows = {"seed": self.seed, "rows": self.rows, "splits": splits, "extra": self.extra}
+    save_together({path: self.to_dict(), Path(path).with_suffix(".rows.json"): rows})
 
 # %% ../nbs/06_evaluation.ipynb #b2692831
 @patch(cls_method=True)

@@ -27,6 +27,10 @@ _ARM_NAMES = {"cot": "chain of thought", "direct": "direct"}
 _RC = {"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 90, "font.size": 10, "legend.frameon": False,
        "axes.grid": True, "grid.alpha": .25, "axes.axisbelow": True}
 
+def _no_formulas(texts):
+    "Names from data show their dollar signs; a scale's numbers stay formulas"
+    for text in texts: text.set_parse_math(False)
+
 # %% ../nbs/07_visualization.ipynb #097b1d53
 def show_images(
     images:list,  # PIL images, or files
@@ -45,7 +49,7 @@ def show_images(
     for ax in axes.flat: ax.axis("off")
     for i, (ax, image) in enumerate(zip(axes.flat, images)):
         ax.imshow(open_image(image))
-        if titles[i]: ax.set_title(titles[i], fontsize=8.5)
+        if titles[i]: ax.set_title(titles[i], fontsize=8.5, parse_math=False)  # “$5 or $10” is no formula
     plt.close(fig)  # the caller shows it, once
     return fig
 
@@ -90,7 +94,7 @@ def plot_losses(
             if smooth > 1: ax.plot(steps, losses, color=colour, lw=.6, alpha=.3)
             ax.plot(steps, _smooth(losses, smooth), color=colour, lw=2, label=name)
         ax.set(xlabel="training step", ylabel="loss, nats per token", yscale="log")  # a fall from 0.2 to 0.1 is as much worth seeing as one from 2 to 1
-        if isinstance(runs, dict): ax.legend()
+        if isinstance(runs, dict): _no_formulas(ax.legend().get_texts())
     plt.close(fig)
     return fig
 
@@ -133,7 +137,7 @@ def plot_validation(
             if n:
                 error = 196 * np.sqrt(accuracy * (1 - accuracy) / n)
                 ax.fill_between(steps, 100 * accuracy - error, 100 * accuracy + error, color=colour, alpha=.15, lw=0)
-        ax.set(xlabel="training step", ylabel="right answers, %", ylim=(0, 101)); ax.legend(loc="best")
+        ax.set(xlabel="training step", ylabel="right answers, %", ylim=(0, 101)); _no_formulas(ax.legend(loc="best").get_texts())
     plt.close(fig)
     return fig
 
@@ -151,6 +155,7 @@ def plot_accuracy(
             if "random" in s["baselines"]: ax.plot([100 * s["baselines"]["random"]] * 2, [y - .4, y + .4], color=GREY, lw=1.5)
         ax.set(yticks=range(len(lines)), ylim=(len(lines) - .5, -.5), xlim=(0, 101), xlabel="right answers, % (bar: 95% interval)")
         for label, (name, s, is_group) in zip(ax.set_yticklabels([n for n, _, _ in lines]), lines): label.set_fontweight("bold" if is_group else "normal")
+        _no_formulas(ax.get_yticklabels())
         for arm in ("cot", "direct"): ax.plot([], [], "o" if arm == "cot" else "s", color=ARM_COLOURS[arm], label=_ARM_NAMES[arm])
         ax.plot([], [], color=GREY, label="random guess")
         fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
@@ -198,7 +203,7 @@ def plot_comparison(
     for (left, right), row, lines, h in zip(axes, rows, blocks, heights):
         left.imshow(picture_of(of[row["question_id"]])); left.axis("off"); right.axis("off"); left.set_anchor("N")
         for i, (text, colour, weight) in enumerate(lines):
-            right.text(0, 1 - (.1 + .19 * i) / h, text, color=colour, weight=weight, fontsize=9, va="top", transform=right.transAxes)
+            right.text(0, 1 - (.1 + .19 * i) / h, text, color=colour, weight=weight, fontsize=9, va="top", transform=right.transAxes, parse_math=False)
     plt.close(fig)
     return fig
 

@@ -148,6 +148,7 @@ def draw_hero(row, example):
                 fontsize=size,
                 weight=weight,
                 va="center",
+                parse_math=False,
             )
             y += line * size
         if name in ARM_COLOURS:
