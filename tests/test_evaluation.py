@@ -124,6 +124,7 @@ def test_a_row_without_a_rationale_teaches_the_direct_arm_alone(monkeypatch, cap
         seen["arms"] = data.rows_per_arm
         raise Stop
     monkeypatch.setattr(cli, "train_cot_vlm", stop)
+    monkeypatch.setattr(cli, "text_room", lambda model: None)          # there is no model here
     row = dict(question="What?", choices=[], correct_choice_idx=None, direct_answers=["red"] * 3,
                image="a.jpg", image_id=1, question_id=1)
     rows = [row | dict(rationales=["It is red."]), row | dict(rationales=[], question_id=2),
