@@ -708,6 +708,7 @@ def _alone(train):
         process_state()                                                          # tells accelerate, also where there is no GPU, that there are others
         config = config or TrainConfig()
         if wants_fsdp() and not isinstance(model, FSDPModule): return train(model, processor, data, config, *args, **kwargs)
+        data = _checked(model, processor, data, config)                          # refused before anything is written
         out, lock = writable_dir(config.out), ExitStack()
         def enter():
             lock.enter_context(folder_lock(out, 8 if config.num_workers else 0))          # the workers of a killed run leave late
@@ -717,6 +718,14 @@ def _alone(train):
             try: return train(model, processor, data, config, *args, **kwargs)
             finally: _remember(model)
     return run
+
+def _checked(model, processor, data, config):
+    "The data as a dataset, whose texts this language model can read"
+    reading_of(model.language_model)
+    if isinstance(data, (list, tuple)):
+        data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True, max_length=text_room(model))
+    check_texts(model, data)
+    return data
 
 def _remember(model):
     "What base the run began with whose weights the model now holds"
@@ -741,14 +750,12 @@ def train_cot_vlm(
 ) -> History:
     "Train projector and language model; run it again to go on where it stopped"
     process_state()                                                              # tells accelerate, also where there is no GPU, that there are others
-    reading_of(model.language_model)                                             # looked at whole; refused before anything is written
     config, accelerator = config or TrainConfig(), Accelerator()
     copies = accelerator.num_processes > 1 and not isinstance(model, FSDPModule)  # of several processes, each has all of the model
     if copies: same_start(model.to(accelerator.device))
     if copies and wants_fsdp(): return _train_spread(model, processor, data, config, validate, progress)
-    if isinstance(data, (list, tuple)): data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True, max_length=text_room(model))
+    data = _checked(model, processor, data, config)
     remember_limits(model, data)
-    check_texts(model, data)
     out = writable_dir(config.out)
     checkpoint, metrics = out/"checkpoint.pt", out/"metrics.jsonl"
     if config.fresh: [p.unlink(missing_ok=True) for p in (checkpoint, previous_checkpoint(checkpoint), metrics)]
