@@ -750,6 +750,7 @@ def train_cot_vlm(
 ) -> History:
     "Train projector and language model; run it again to go on where it stopped"
     process_state()                                                              # tells accelerate, also where there is no GPU, that there are others
+    reading_of(model.language_model)                                             # while it is whole: a part that FSDP leaves cannot be looked at
     config, accelerator = config or TrainConfig(), Accelerator()
     copies = accelerator.num_processes > 1 and not isinstance(model, FSDPModule)  # of several processes, each has all of the model
     if copies: same_start(model.to(accelerator.device))
