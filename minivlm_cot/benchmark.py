@@ -19,9 +19,8 @@ import numpy as np
 import torch
 from fastcore.script import call_parse
 from torch import nn
-from .core import progress_bar as tqdm
 
-from .core import InputError, autocast, cli_errors, has_fast_bf16, pick_device, save_json, set_seed
+from .core import InputError, autocast, cli_errors, has_fast_bf16, pick_device, progress_bar as tqdm, save_json, set_seed
 from .model import MiniVLM, MiniVLMProcessor, join_prefix, load_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer
 from .scenes import scene_examples
 from .dataset import ARMS, CoTReasoningDataset, format_pair, pack_texts

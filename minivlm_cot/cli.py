@@ -20,7 +20,7 @@ from .scenes import check_chain, draw_scene, make_example
 from .dataset import CoTReasoningDataset, gold_answer
 from .sources import load_examples
 from .training import TrainConfig, add_lora, text_room, train_cot_vlm
-from .generation import generate_cot_answer, generate_direct_answer
+from .generation import check_sizes, generate_cot_answer, generate_direct_answer
 from .evaluation import evaluate_cot, exact_match, predict_aokvqa
 from .visualization import cards_page, choose_cards, plot_accuracy, reasoning_card, report_page
 from .lab import Recipe, run_demo, train_demo
@@ -171,8 +171,7 @@ def minivlm_eval(
 ):
     "Examine a model with and without chain of thought"
     pick_device(device); writable_dir(out)                     # better to know now than after the exam
-    for name, n in dict(limit=limit, batch_size=batch_size, max_new_tokens_cot=max_new_tokens_cot, max_new_tokens_direct=max_new_tokens_direct).items():
-        if n is not None and n < 1: raise InputError(f"{name} is {n}: use a whole number from 1 on, or leave it out.")
+    check_sizes(limit=limit, batch_size=batch_size, max_new_tokens_cot=max_new_tokens_cot, max_new_tokens_direct=max_new_tokens_direct)
     if process_state().num_processes > 1: device = str(process_state().device)     # under accelerate launch, each process has its own
     secret = (source, split) == ("aokvqa", "test")             # its answers are not published: predictions are all that can be made
     exam = load_examples(source, split, limit, folder, images, answers=not secret, progress=True)
@@ -200,7 +199,7 @@ def _say(report, out):
     for name, s in {**whole["groups"], "all": whole}.items():
         low, high = (100 * v for v in s["difference_ci"])
         print(f"{name.replace('_', ' '):>9}  n {s['n']:>5,}   CoT {100 * s['arms']['cot']['accuracy']:5.1f}%   direct {100 * s['arms']['direct']['accuracy']:5.1f}%   "
-              f"difference {100 * s['difference']:+5.1f} ({low:+.1f} … {high:+.1f}) points   p {s['p'] if 'p' in s else s['mcnemar_p']:.1g}")
+              f"difference {100 * s['difference']:+5.1f} ({low:+.1f} … {high:+.1f}) points   p {s['p']:.1g}")
     print(f"report: {out}/report.json\n  page: {out}/index.html")
 
 # %% ../nbs/09_cli.ipynb #ff7fa901

@@ -205,7 +205,7 @@ def make_row(
 ) -> dict:  # plain values only: it can be written as JSON
     "Put together all that is known about one question: both answers, and the chain checked step by step"
     row = {k: example.get(k) for k in ("question_id", "image_id", "question", "choices", "family", "group", "hops", "split")}
-    row["truth"] = answer_text(gold_answer(example))
+    row["truth"] = gold_answer(example)
     for arm, a in (("cot", cot), ("direct", direct)):
         row |= {f"{arm}_answer": a.answer, f"{arm}_right": exact_match(a.answer, row["truth"]),
                 f"{arm}_strict": strict_match(a.answer, row["truth"]), f"{arm}_text": a.text,
@@ -434,19 +434,19 @@ def _cells(s):
     difference = f"{100 * s['difference']:+.1f}".replace("-", "−") + f" ({_span(*s['difference_ci'], '+')})"
     b = s["baselines"]
     blind = " / ".join(_pct(b[k], 0) for k in ("blind_cot", "blind_direct") if k in b) or "–"
-    return [*arms, difference, _p(s["p"] if "p" in s else s["mcnemar_p"]), _pct(s["process_accuracy"]), blind,
+    return [*arms, difference, _p(s["p"]), _pct(s["process_accuracy"]), blind,
             _pct(b.get("majority"), 0), _pct(b.get("random"), 0)]
 
 def _truncated(s):
     "A sentence on the answers that ran into the limit, where there are any"
     rates = [s["arms"][arm].get("truncated_rate") for arm in ("cot", "direct")]
     if not any(rates): return ""
-    return f" Answers that ran into the limit: CoT {_pct(rates[0])}%, direct {_pct(rates[1])}%."
+    return f"Answers that ran into the limit: CoT {_pct(rates[0])}%, direct {_pct(rates[1])}%. "
 
 def _footnote(s):
     t, seen = s["table"], "training" if s.get("majority_from") == "training" else "these"
     blind = "Blind: CoT / direct, asked about a grey picture. " if "blind_direct" in s["baselines"] else ""
-    return _truncated(s).lstrip() + (" " if _truncated(s) else "") + (f"Brackets: 95% intervals. p: {s.get('p_method', 'exact McNemar')}. {blind}"
+    return _truncated(s) + (f"Brackets: 95% intervals. p: {s['p_method']}. {blind}"
         f"Majority: counted on {seen} questions. Only CoT was right on {t['cot_only']}, only direct on {t['direct_only']}: "
         f"over all {s['n']:,} questions, a true difference of {100 * s['smallest_detectable']:.1f} points "
         "is noticed in four of five such exams; a smaller one less often.")

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from .core import folder_lock, progress_bar as tqdm
 from transformers import ViTModel
 
-from .core import InputError, atomic_path, autocast, count_parameters, load_json, package_file, pick_device, save_json, set_seed, writable_dir
+from .core import InputError, atomic_path, autocast, count_parameters, folder_lock, load_json, package_file, pick_device, progress_bar as tqdm, save_json, set_seed, writable_dir
 from .model import (MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer)
 from .scenes import CELLS, COLOURS, FAMILIES, SHAPES, SIZES, Scene, grounding_tasks, scene_examples, scene_labels
 from .dataset import ARMS, CoTReasoningDataset, format_pair, gold_answer
@@ -363,7 +362,7 @@ def save_ready(
     run, folder = Path(run), Path(folder)
     if not (run/"model"/"config.json").exists(): raise InputError(f"{run} holds no finished run: there is no model/config.json. Run minivlm_demo --out {run} first.")
     whole = load_json(run/"report.json")
-    def short(s): return dict(n=s["n"], **{arm: s["arms"][arm]["accuracy"] for arm in ARMS}, difference_ci=s["difference_ci"], p=s.get("p", s["mcnemar_p"]), p_method=s.get("p_method", "exact McNemar"), mcnemar_p=s["mcnemar_p"], process_accuracy=s["process_accuracy"])
+    def short(s): return dict(n=s["n"], **{arm: s["arms"][arm]["accuracy"] for arm in ARMS}, difference_ci=s["difference_ci"], p=s["p"], p_method=s.get("p_method", "exact McNemar"), mcnemar_p=s["mcnemar_p"], process_accuracy=s["process_accuracy"])
     results = dict(**short(whole), chain_parse_rate=whole["chain_parse_rate"], **{k: {name: short(s) for name, s in whole[k].items()} for k in ("groups", "families", "splits")},
         **{k: whole[k] for k in ("train_seconds", "train_steps", "train_sequences", "base_sequences", "encoder_accuracy", "trainable_parameters", "frozen_parameters", "recipe")},
         **({"threads": whole["threads"]} if "threads" in whole else {}))

@@ -18,9 +18,8 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
-from .core import progress_bar as tqdm
 
-from .core import InputError
+from .core import InputError, progress_bar as tqdm
 
 # %% ../nbs/02_scenes.ipynb #050914ac
 COLOURS = dict(red=(214, 48, 49), blue=(44, 98, 214), green=(52, 152, 72), yellow=(246, 205, 48), purple=(138, 74, 176), orange=(242, 132, 34))

@@ -14,9 +14,8 @@ from io import StringIO
 from itertools import islice
 from pathlib import Path
 
-from .core import progress_bar as tqdm
 
-from .core import InputError, fingerprint, read_text
+from .core import InputError, fingerprint, progress_bar as tqdm, read_text
 from .dataset import as_list, as_text, check_example, example_image
 from .dataset import get_most_common_answer, is_answered
 from .scenes import scene_examples

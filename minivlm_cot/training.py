@@ -31,12 +31,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import DataLoader
-from .core import flush_to_disk, folder_lock, progress_bar as tqdm
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, has_fast_bf16, open_image, picture_name, process_state, read_jsonl, writable_dir
+from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, flush_to_disk, folder_lock, has_fast_bf16, open_image, picture_name, process_state, progress_bar as tqdm, read_jsonl, writable_dir
 from .dataset import Collator, CoTReasoningDataset, example_image
-from .model import check_texts, most_tokens, reading_of, vision_fingerprint, most_tokens
+from .model import check_texts, most_tokens, reading_of, vision_fingerprint
 
 # %% ../nbs/04_training.ipynb #6933cfed
 def length_batches(
@@ -113,9 +112,10 @@ class FeatureStore:
         images:list,  # whatever `open_image` takes
         batch_size:int=64,
         progress:bool=False,
+        names:list|None=None,  # the pictures' names, where they are known; None: open each picture
     ) -> list:  # for each picture, its row in `array`
         "Find the pictures' rows; compute those that are missing or damaged"
-        names = _names(images)
+        names = _names(images) if names is None else names
         self.reload()
         missing = list({n: i for n, i in zip(names, images) if not self._has(n)}.items())
         for k in tqdm(range(0, len(missing), batch_size), desc="encoding pictures", disable=not (progress and missing)):
@@ -186,11 +186,12 @@ def cache_dataset(
     "Give a dataset its pictures' features, from a store on disk"
     store = FeatureStore(folder, model, data.processor, precision=precision)
     images = [example_image(e) if e.get("image") is None else e["image"] for e in data.examples]
+    names = _names(images)
     first = accelerator is None or accelerator.is_main_process
     for my_turn in (first, accelerator is not None and accelerator.is_local_main_process and not first):
-        if my_turn: store.rows(images, progress=progress)                         # in the second turn, nothing is missing where the disk is shared
+        if my_turn: store.rows(images, progress=progress, names=names)                         # in the second turn, nothing is missing where the disk is shared
         if accelerator is not None: accelerator.wait_for_everyone(); store.reload()
-    data.feature_index = store.rows(images); data.features = store.array          # in this order: looking may add rows
+    data.feature_index = store.rows(images, names=names); data.features = store.array          # in this order: looking may add rows
     data.features_from = dict(key=store.key, dtype=store.dtype, precision=precision, array=store.array)    # whose features these are
     if progress and first: print(f"features of {len(set(data.feature_index)):,} pictures, {len(set(data.feature_index)) * store.row_bytes / 1e6:,.1f} MB, in {store.folder}")
     return store
@@ -198,8 +199,8 @@ def cache_dataset(
 def _give_features(data, model, config, out, accelerator, progress):
     "Before training: the features of this model's encoder, and none where the encoder learns or computes them itself"
     if not hasattr(data, "features"): return
-    known = getattr(data, "features_from", None)
-    if known and data.features is known["array"]:
+    known = _store_of(data)
+    if known:
         same = model.vision_is_frozen and known["key"] == features_key(model, data.processor, known["dtype"], known["precision"])
         if not same: data.features, data.features_from, data.feature_index = None, None, list(range(len(data.examples)))
     elif data.features is not None and not model.vision_is_frozen:
@@ -208,13 +209,18 @@ def _give_features(data, model, config, out, accelerator, progress):
     if config.cache and data.features is None and model.vision_is_frozen:
         cache_dataset(data, model, out/config.cache, config.precision, accelerator, progress)
 
+def _store_of(data):
+    "Whose features `cache_dataset` gave the dataset; None where it has others, or none"
+    known = getattr(data, "features_from", None)
+    return known if known and data.features is known["array"] else None
+
 def _plain(known): return {k: v for k, v in known.items() if not k.startswith("_")}
 
-def _names(images):
+def _names(images, name=picture_name):
     "Each picture's name; a file or object that occurs often is opened once"
     keys = [str(i) if isinstance(i, (str, Path)) else id(i) for i in images]
     once = dict(zip(keys, images))
-    with ThreadPoolExecutor() as pool: named = dict(zip(once, pool.map(picture_name, once.values())))
+    with ThreadPoolExecutor() as pool: named = dict(zip(once, pool.map(name, once.values())))
     return [named[k] for k in keys]
 
 def prepare_pixels(
@@ -543,23 +549,17 @@ def data_identity(
 
 def _pictures_identity(data):
     "Of the features, where they came with the data; else of the pictures, each file read once, but not decoded"
-    features = data.features if data.features is not getattr(data, "from_store", None) else None
-    if features is None: return fingerprint(_picture_names([e.get("image") for e in data.examples]))
+    features = None if _store_of(data) else data.features                     # a store's are the pictures' own: no other data
+    if features is None: return fingerprint(_names([e.get("image") for e in data.examples], _content_name))
     parts = (features[k:k + 1024] for k in range(0, len(features), 1024))
     return fingerprint(list(map(int, data.feature_index)), *parts)
 
-def _picture_names(images):
-    "A fingerprint for each picture: of a file's bytes; of the pixels, where it is in memory; a scene's is in its row"
-    def name(image):
-        if isinstance(image, dict): image = image.get("bytes") or image.get("path")
-        if image is None: return "drawn"
-        if isinstance(image, (str, Path)): image = Path(image).read_bytes() if Path(image).is_file() else open_image(image)
-        return fingerprint(image if isinstance(image, (bytes, np.ndarray)) else np.asarray(open_image(image)))
-    different = list({_same(image): image for image in images}.items())
-    with ThreadPoolExecutor(8) as pool: names = dict(zip((k for k, _ in different), pool.map(name, [i for _, i in different])))
-    return [names[_same(image)] for image in images]
-
-def _same(image): return str(image) if isinstance(image, (str, Path)) else id(image)
+def _content_name(image):
+    "A fingerprint of a file's bytes; of the pixels, where the picture is in memory; a scene's picture is in its row"
+    if isinstance(image, dict): image = image.get("bytes") or image.get("path")
+    if image is None: return "drawn"
+    if isinstance(image, (str, Path)): image = Path(image).read_bytes() if Path(image).is_file() else open_image(image)
+    return fingerprint(image if isinstance(image, (bytes, np.ndarray)) else np.asarray(open_image(image)))
 
 def base_identity(
     model,  # before its first step, spread or not
@@ -706,8 +706,9 @@ def _alone(train):
     @wraps(train)
     def run(model, processor, data, config=None, *args, **kwargs):
         process_state()                                                          # tells accelerate, also where there is no GPU, that there are others
+        reading_of(model.language_model)                                         # while it is whole: a part that FSDP leaves cannot be looked at
         config = config or TrainConfig()
-        if wants_fsdp() and not isinstance(model, FSDPModule): return train(model, processor, data, config, *args, **kwargs)
+        if _is_to_be_spread(model): return train(model, processor, data, config, *args, **kwargs)     # which comes here again, with the copy
         data = _checked(model, processor, data, config)                          # refused before anything is written
         out, lock = writable_dir(config.out), ExitStack()
         def enter():
@@ -719,9 +720,12 @@ def _alone(train):
             finally: _remember(model)
     return run
 
+def _is_to_be_spread(model):
+    "Shall FSDP divide the model among the processes, and has not yet?"
+    return wants_fsdp() and process_state().num_processes > 1 and not isinstance(model, FSDPModule)
+
 def _checked(model, processor, data, config):
     "The data as a dataset, whose texts this language model can read"
-    reading_of(model.language_model)
     if isinstance(data, (list, tuple)):
         data = CoTReasoningDataset(list(data), processor, seed=config.seed, together=True, max_length=text_room(model))
     check_texts(model, data)
@@ -749,22 +753,17 @@ def train_cot_vlm(
     progress:bool=True,
 ) -> History:
     "Train projector and language model; run it again to go on where it stopped"
-    process_state()                                                              # tells accelerate, also where there is no GPU, that there are others
-    reading_of(model.language_model)                                             # while it is whole: a part that FSDP leaves cannot be looked at
-    config, accelerator = config or TrainConfig(), Accelerator()
+    accelerator = Accelerator()
     copies = accelerator.num_processes > 1 and not isinstance(model, FSDPModule)  # of several processes, each has all of the model
     if copies: same_start(model.to(accelerator.device))
-    if copies and wants_fsdp(): return _train_spread(model, processor, data, config, validate, progress)
-    data = _checked(model, processor, data, config)
+    if _is_to_be_spread(model): return _train_spread(model, processor, data, config, validate, progress)
     remember_limits(model, data)
     out = writable_dir(config.out)
     checkpoint, metrics = out/"checkpoint.pt", out/"metrics.jsonl"
     if config.fresh: [p.unlink(missing_ok=True) for p in (checkpoint, previous_checkpoint(checkpoint), metrics)]
     content = data_identity(data) | dict(processor=processor_identity(processor), model=model_identity(model))
     content["base weights"] = _base_of(model, out, checkpoint.exists() or previous_checkpoint(checkpoint).exists())
-    given = getattr(data, "features", None)
     _give_features(data, model, config, out, accelerator, progress)
-    if getattr(data, "features", None) is not given: data.from_store = data.features                     # the pictures' own: no other data
     if config.gradient_checkpointing: model.language_model.gradient_checkpointing_enable(dict(use_reentrant=False))
     optimizers = make_optimizers(model, config)
     steps = [(e, s) for e in range(config.epochs) for s in range(steps_per_epoch(len(data), config, accelerator.num_processes))]

@@ -97,36 +97,31 @@ def is_dump(text):
     return isinstance(value, (dict, list, tuple))
 
 
+def bad_prints(notebooks, is_bad):
+    "Where a cell shows a text that is bad, as (notebook and cell, the text)"
+    for path in notebooks:
+        for first, _, outputs in shown_code(path):
+            for text in filter(is_bad, map(printed, outputs)):
+                yield f"{path.name}: the cell “{first}”", text
+
+
 def data_dumps(notebooks):
     "No cell shows data that only a program reads"
-    return [
-        f"{p.name}: the cell “{first}” shows {len(text):,} letters of raw data"
-        for p in notebooks
-        for first, _, outputs in shown_code(p)
-        for text in map(printed, outputs)
-        if is_dump(text)
-    ]
+    found = bad_prints(notebooks, is_dump)
+    return [f"{where} shows {len(text):,} letters of raw data" for where, text in found]
 
 
 def raw_tables(notebooks):
     "No cell prints the source of a Markdown table"
     ruler = re.compile(r"\|\s*:?-+:?\s*\|")
-    return [
-        f"{p.name}: the cell “{first}” prints a table's source: show it with Markdown()"
-        for p in notebooks
-        for first, _, outputs in shown_code(p)
-        if any(ruler.search(printed(o)) for o in outputs)
-    ]
+    cells = dict(bad_prints(notebooks, ruler.search))
+    return [f"{where} prints a table's source: show it with Markdown()" for where in cells]
 
 
 def long_digits(notebooks):
     "No cell prints a list of numbers with more digits than anybody reads"
-    return [
-        f"{p.name}: the cell “{first}” prints numbers with more than ten decimals"
-        for p in notebooks
-        for first, _, outputs in shown_code(p)
-        if any(len(re.findall(r"\d\.\d{11}", printed(o))) > 1 for o in outputs)
-    ]
+    cells = dict(bad_prints(notebooks, lambda text: len(re.findall(r"\d\.\d{11}", text)) > 1))
+    return [f"{where} prints numbers with more than ten decimals" for where in cells]
 
 
 class Page(HTMLParser):
