@@ -609,13 +609,14 @@ class _Asked:
 
     def _fits(self, asked, kind, claim, start, reader):
         what, argument = asked
+        if what in ("taken", "list") and start != self.place: return False
         if what == "taken": what, argument = "count", self.seen.get(argument)
         elif what == "list": argument = self.seen.get(argument)
         if what != kind: return False
         if kind == "find": return find_all(self.scene, claim["phrase"]) == find_all(self.scene, argument)
         if kind == "move": return claim["way"].lower() == argument and start == self.place
         if kind == "query": return claim["value"] in _VALUES[argument] and start == self.place
-        if kind in ("count", "list"): return claim["word"] == argument and start == self.place
+        if kind in ("count", "list"): return claim["word"] == argument
         if kind in ("add", "more"): return self.numbers[-2:] == [claim["a"], claim["b"]]
         return reader.listed == self.listed and (kind == "tally" or claim["value"] in _VALUES[argument])
 
