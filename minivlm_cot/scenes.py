@@ -347,7 +347,10 @@ def _ask_count_like(scene, rng, target, longer):
     ends = [t for t in scene.things if scene.counts[getattr(t, attribute)] == int(target)]
     if walk := _walk_to(scene, rng, ends, 3 if longer else 2):
         phrase, ways, _ = walk
-        text = rng.choice(["How many objects have the same {} as {}?", "How many objects share their {} with {}?", "Count the objects with the {} of {}."])
+        text = rng.choice([                             # “share with it” could leave it out
+            "How many objects have the same {} as {}, counting that one too?",
+            "How many objects share their {} with {}, counting that one too?",
+            "Count the objects with the {} of {}, that one too."])
         return text.format(attribute, _goal(phrase, ways)), _moves(phrase, ways) + [["take", attribute], ["count"]]
 
 def _ask_most_like(scene, rng, target, longer):
@@ -355,7 +358,10 @@ def _ask_most_like(scene, rng, target, longer):
     ends = [t for t in scene.things if len(n := shapes.get(t.colour, ())) > 1 and _top(n) == target]
     if walk := _walk_to(scene, rng, ends, 3 if longer else 2):
         phrase, ways, _ = walk
-        text = rng.choice(["Among the objects with the colour of {}, which shape is most common?", "Which shape is most common among the objects that share their colour with {}?", "Of all objects coloured like {}, what shape do most have?"])
+        text = rng.choice([
+            "Among the objects with the colour of {}, that one too, which shape is most common?",
+            "Which shape is most common among the objects coloured like {}, counting that one too?",
+            "Of all objects with the colour of {}, that one too, which shape occurs most often?"])
         return text.format(_goal(phrase, ways)), _moves(phrase, ways) + [["take", "colour"], ["most_shape"]]
 
 def _ask_sums(scene, rng, target, longer):
