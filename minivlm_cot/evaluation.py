@@ -217,7 +217,7 @@ def make_row(
         check = check_chain(cot.chain or "", example)
         row |= dict(steps=[asdict(s) for s in check.steps],
             chain_parsed=bool(check.parsed and cot.answer is not None),
-            chain_right=bool(check.steps) and all(s.ok for s in check.steps), implied_answer=check.implied_answer)
+            chain_right=check.right, implied_answer=check.implied_answer)
     return row
 
 # %% ../nbs/06_evaluation.ipynb #50189cff

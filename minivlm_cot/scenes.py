@@ -46,6 +46,12 @@ class Thing(NamedTuple):
         "Is this word true of the object?"
         return word in self[:3]
 
+# %% ../nbs/02_scenes.ipynb #6e8da1b2
+def _is_thing(t):
+    "Does every field hold what the grid knows? (A scene may come out of a stranger's file.)"
+    near = all(isinstance(v, (int, float)) and -1 <= v <= 1 for v in (t.dx, t.dy, t.turn))
+    return t.shape in SHAPES and t.colour in COLOURS and t.size in SIZES and type(t.cell) is int and 0 <= t.cell < GRID * GRID and near
+
 # %% ../nbs/02_scenes.ipynb #2c8d7983
 @dataclass(frozen=True)
 class Scene:
@@ -75,7 +81,12 @@ class Scene:
     def to_dict(self) -> dict: return {"things": [t._asdict() for t in self.things]}
 
     @classmethod
-    def from_dict(cls, d: dict) -> "Scene": return cls(tuple(Thing(**t) for t in d["things"]))
+    def from_dict(cls, d: dict) -> "Scene":
+        "Read a scene from its dict; one that was made up is refused with a sentence."
+        try: things = tuple(Thing(**t) for t in d["things"]); fits = all(map(_is_thing, things)) and len({t.cell for t in things}) == len(things)
+        except (TypeError, KeyError, AttributeError): fits = False
+        if not fits: raise InputError("This is no scene: it needs a list “things” of objects as Scene.to_dict writes them, each in a cell of its own.")
+        return cls(things)
 
 # %% ../nbs/02_scenes.ipynb #99cba621
 def _mix(colour, other, share): return tuple(round(a + (b - a) * share) for a, b in zip(colour, other))
@@ -108,7 +119,8 @@ def draw_scene(
     size: int = 80,       # side in pixels; 80 is what the demo's model sees, 320 is good to look at
 ) -> Image.Image:         # RGB, size × size
     "Draw a scene, anti-aliased."
-    if isinstance(scene, dict): scene = Scene.from_dict(scene)
+    if not isinstance(scene, Scene): scene = Scene.from_dict(scene)
+    if not 1 <= size <= 4096: raise InputError(f"A picture of {size} pixels cannot be drawn: take a size from 1 to 4096.")
     zoom = 3 if size <= 160 else 2
     im = Image.new("RGB", (size * zoom, size * zoom), (244, 241, 234))
     d = ImageDraw.Draw(im)
@@ -346,7 +358,10 @@ def _ask_count_like(scene, rng, target, longer):
     ends = [t for t in scene.things if scene.counts[getattr(t, attribute)] == int(target)]
     if walk := _walk_to(scene, rng, ends, 3 if longer else 2):
         phrase, ways, _ = walk
-        text = rng.choice(["How many objects have the same {} as {}?", "How many objects share their {} with {}?", "Count the objects with the {} of {}."])
+        text = rng.choice([                             # “share with it” could leave it out
+            "How many objects have the same {} as {}, counting that one too?",
+            "How many objects share their {} with {}, counting that one too?",
+            "Count the objects with the {} of {}, that one too."])
         return text.format(attribute, _goal(phrase, ways)), _moves(phrase, ways) + [["take", attribute], ["count"]]
 
 def _ask_most_like(scene, rng, target, longer):
@@ -354,7 +369,10 @@ def _ask_most_like(scene, rng, target, longer):
     ends = [t for t in scene.things if len(n := shapes.get(t.colour, ())) > 1 and _top(n) == target]
     if walk := _walk_to(scene, rng, ends, 3 if longer else 2):
         phrase, ways, _ = walk
-        text = rng.choice(["Among the objects with the colour of {}, which shape is most common?", "Which shape is most common among the objects that share their colour with {}?", "Of all objects coloured like {}, what shape do most have?"])
+        text = rng.choice([
+            "Among the objects with the colour of {}, that one too, which shape is most common?",
+            "Which shape is most common among the objects coloured like {}, counting that one too?",
+            "Of all objects with the colour of {}, that one too, which shape occurs most often?"])
         return text.format(_goal(phrase, ways)), _moves(phrase, ways) + [["take", "colour"], ["most_shape"]]
 
 def _ask_sums(scene, rng, target, longer):
@@ -394,12 +412,12 @@ FAMILIES = {f.name: f for f in (
     Family("walk_shape", "deep", 5, SHAPES, _ask_walk("shape"), 7),
     Family("count_like", "deep", 5, _numbers(1, 5), _ask_count_like, 6),
     Family("most_like", "deep", 6, SHAPES, _ask_most_like, 7),
-    Family("compare_sums", "deep", 3, ("yes", "no"), _ask_sums),
+    Family("compare_sums", "two_step", 3, ("yes", "no"), _ask_sums),
 )}
 
 # %% ../nbs/02_scenes.ipynb #742d99d2
 def _choices(answer, rng):
-    "Two or four choices with the answer among them, at a random place."
+    "Two or four choices, the answer among them."
     for few in (("yes", "no"), SIZES):
         if answer in few: return list(few)
     if answer.isdigit():
@@ -435,7 +453,9 @@ def make_example(
     while not (asked := f.ask(scene := sample_scene(rng, split), rng, target, longer)): pass
     question, program = asked
     answer, rationale = run_program(scene, program)
-    choices, scene, name = _choices(answer, rng), jitter(scene, rng), f"{split}-{seed}-{f.name}-{index}"
+    name = f"{split}-{seed}-{f.name}-{index}" + "-only" * bool(family) + (f"-{image_size}px" if image_size != 80 else "")
+    choices, scene = _choices(answer, rng), jitter(scene, rng)
+    choices = _shuffled(choices, random.Random(f"choices {seed}/{split}/{family}/{index}"))  # chance of its own: the picture stays as it was
     return dict(image=draw_scene(scene, image_size), image_id=name, question_id=name, question=question, choices=choices,
                 correct_choice_idx=choices.index(answer), direct_answers=[answer] * 10, difficult_direct_answer=False, rationales=[rationale],
                 family=f.name, group=f.group, hops=f.longer_hops if longer else f.hops, split=split, scene=scene.to_dict(), program=program,
@@ -452,7 +472,7 @@ def scene_examples(
 ) -> list[dict]:                         # rows, one picture and one question each
     "Make `n` examples of a split, every family and every answer in turn."
     _check_names(split, families or [])
-    names = families or families_of(split)
+    names = list(dict.fromkeys(families or families_of(split)))  # a family named twice is asked once in each turn
     def one(i): return make_example(i, split, seed=seed) if not families else make_example(i // len(names), split, names[i % len(names)], seed)
     return [one(i) for i in tqdm(range(start, start + n), desc=f"drawing {split}", disable=not progress)]
 
@@ -482,7 +502,7 @@ _WORD, _SHAPE, _CELL = "|".join([*COLOURS, *SHAPES]), "|".join(SHAPES), "[a-d][1
 _PHRASE = rf"(?:(?:{'|'.join(SIZES)}) )?(?:(?:{'|'.join(COLOURS)}) )?(?:{_SHAPE}|object)"
 _GRAMMAR = {kind: re.compile(rule) for kind, rule in dict(
     find=rf"Look: (?P<phrase>{_PHRASE}) (?P<cell>{_CELL})(?: (?P<what>{_PHRASE}))?",
-    move=rf"(?:(?:{'|'.join(ORDINALS).title()}) )?(?P<way>[Rr]ight|[Ll]eft|[Uu]p|[Dd]own): (?P<passed>(?:{_CELL} empty, )*)(?P<cell>{_CELL}) (?P<colour>{'|'.join(COLOURS)}) (?P<shape>{_SHAPE})",
+    move=rf"(?:(?P<ordinal>{'|'.join(ORDINALS).title()}) )?(?P<way>[Rr]ight|[Ll]eft|[Uu]p|[Dd]own): (?P<passed>(?:{_CELL} empty, )*)(?P<cell>{_CELL}) (?P<colour>{'|'.join(COLOURS)}) (?P<shape>{_SHAPE})",
     query=rf"It is (?:a )?(?P<value>{_WORD}|{'|'.join(SIZES)})",
     count=rf"(?P<word>{_WORD}): (?P<cells>none|\d+ (?:{_WORD}) {_CELL}(?:, \d+ (?:{_WORD}) {_CELL})*), so (?P<n>\d+)",
     list=rf"(?P<word>{_WORD}): (?P<items>(?:{_WORD}) {_CELL} (?:{_SHAPE}) \d+(?:, (?:{_WORD}) {_CELL} (?:{_SHAPE}) \d+)*)",
@@ -495,17 +515,19 @@ _GRAMMAR = {kind: re.compile(rule) for kind, rule in dict(
 # %% ../nbs/02_scenes.ipynb #040f1ab9
 class _Places:
     "Reads claims about single objects."
-    def __init__(self, scene): self.scene, self.place, self.counts, self.listed = scene, None, [], None
+    def __init__(self, scene): self.scene, self.place, self.moves, self.counts, self.listed = scene, None, 0, [], None
 
     def find(self, phrase, cell, what):
+        self.moves = 0
         self.place, fitting = CELLS.index(cell), find_all(self.scene, phrase)
         there = self.scene.at.get(self.place)
         if there not in fitting or what and what != str(there): return f"{cell} holds the {there}" if there else f"{cell} is empty"
         return None if len(fitting) == 1 else f"{len(fitting)} objects fit “{phrase}”"
 
-    def move(self, way, passed, cell, colour, shape):
+    def move(self, ordinal, way, passed, cell, colour, shape):
         if self.place is None: return "no starting place was named"
-        start, self.place = self.place, CELLS.index(cell)
+        start, self.place, self.moves = self.place, CELLS.index(cell), self.moves + 1
+        if ordinal and ordinal.lower() != "".join(ORDINALS[self.moves - 1:self.moves]): return f"this is move number {self.moves}, not the {ordinal.lower()}"
         empty, thing = look(self.scene, start, way.lower())
         if thing is None: return f"there is nothing {way.lower()} of {CELLS[start]}"
         if thing.cell != self.place or re.findall(_CELL, passed) != [CELLS[c] for c in empty]:
@@ -549,13 +571,70 @@ class _Reader(_Places):
         truth = ">" if int(a) > int(b) else "<" if int(a) < int(b) else "="
         return None if sign == truth else f"in truth {a} {truth} {b}"
 
+# %% ../nbs/02_scenes.ipynb #fa616afa
+def _asked_stages(scene, program):
+    "The steps that a program asks for, as stages of (kind, argument)."
+    stages, taken = [], None
+    for operation, *arguments in program:
+        first = arguments[0] if arguments else None
+        if operation in ("find", "inspect"): stages.append([("find", first)])
+        elif operation == "take": taken = first
+        elif operation == "count": stages.append([("count", first) if first else ("taken", taken)])
+        elif operation == "most":
+            words = COLOURS if first == "colour" else SHAPES
+            stages += [[("count", w) for w in words if scene.counts[w]], [("most", first)]]
+        elif operation == "most_shape": stages += [[("list", taken)], [("tally", None)], [("most", "shape")]]
+        elif operation in OPERATIONS:
+            if operation == "add" and all(s[0][0] == "count" for s in stages[-2:]): stages[-2:] = [sum(stages[-2:], [])]
+            stages.append([(operation, first)])
+        else: raise InputError(f"There is no operation “{operation}”: take one of {', '.join(OPERATIONS)}.")
+    return stages
+
+# %% ../nbs/02_scenes.ipynb #c18e766d
+class _Asked:
+    "Follows a chain through the stages of its question."
+    def __init__(self, scene, program):
+        self.scene, self.stages = scene, _asked_stages(scene, program)
+        self.place, self.seen, self.numbers, self.listed = None, {}, [], None  # what the asked steps have reached
+
+    def take(self, kind, claim, start, reader):
+        "Is this step one of the next stage? If so, it is crossed off."
+        here = reader.place if kind in ("find", "move") else start
+        fitting = [s for s in (self.stages[0] if self.stages else ()) if self._fits(s, kind, claim, start, reader)]
+        if not fitting: return False
+        self.stages[0].remove(fitting[0])
+        if not self.stages[0]: self.stages.pop(0)
+        if kind in ("find", "move"):
+            self.place, there = here, self.scene.at.get(here)
+            self.seen = claim if kind == "move" else there._asdict() if there else {}
+        if kind == "count": self.numbers.append(claim["n"])
+        if kind == "add": self.numbers[-2:] = [claim["total"]]
+        if kind == "list": self.listed = claim["word"]
+        return True
+
+    def _fits(self, asked, kind, claim, start, reader):
+        what, argument = asked
+        if what in ("taken", "list") and start != self.place: return False
+        if what == "taken": what, argument = "count", self.seen.get(argument)
+        elif what == "list": argument = self.seen.get(argument)
+        if what != kind: return False
+        if kind == "find": return find_all(self.scene, claim["phrase"]) == find_all(self.scene, argument)
+        if kind == "move": return claim["way"].lower() == argument and start == self.place
+        if kind == "query": return claim["value"] in _VALUES[argument] and start == self.place
+        if kind in ("count", "list"): return claim["word"] == argument
+        if kind in ("add", "more"): return self.numbers[-2:] == [claim["a"], claim["b"]]
+        return reader.listed == self.listed and (kind == "tally" or claim["value"] in _VALUES[argument])
+
+_VALUES = dict(colour=tuple(COLOURS), shape=SHAPES, size=SIZES)
+
 # %% ../nbs/02_scenes.ipynb #f1fd5230
 @dataclass
 class Step:
     "One sentence of a chain, marked."
     text: str      # the sentence
-    ok: bool       # is it true of the picture?
+    ok: bool       # is it true of the picture and asked for? (where no program is known: is it true?)
     why: str = ""  # what is wrong with it
+    verdict: str = ""  # asked, beside or false; without a program true or false
 
 @dataclass
 class ChainCheck:
@@ -563,20 +642,31 @@ class ChainCheck:
     steps: list[Step]
     parsed: bool                # were all its sentences understood (and were there any)?
     implied_answer: str | None  # what its last step amounts to
+    complete: bool | None = None  # were all asked steps made? None: no program says what is asked
+
+    @property
+    def right(self) -> bool:
+        "Right reasoning: every step is asked for and true, and none is missing."
+        return bool(self.steps) and all(s.ok for s in self.steps) and self.complete is not False
 
 _IMPLIES = dict(query=lambda c: c["value"], count=lambda c: c["n"], most=lambda c: c["value"], add=lambda c: c["total"],
                 more=lambda c: "yes" if c["sign"] == ">" else "no")
 
 def check_chain(
     chain: str,     # the reasoning, without its “Answer:” line
-    example: dict,  # a row with a `scene`
+    example: dict,  # a row with a `scene`, and the question's `program` where it is known
 ) -> ChainCheck:
-    "Mark each step of a chain as true or false of the picture."
-    reader, steps, parsed, implied = _Reader(Scene.from_dict(example["scene"])), [], True, None
+    "Mark each step of a chain: asked for, beside the question, or false of the picture. Without a program: true or false."
+    scene = Scene.from_dict(example["scene"])
+    asked = _Asked(scene, example["program"]) if example.get("program") else None
+    reader, steps, parsed, implied = _Reader(scene), [], True, None
     for text in (s.strip() for s in re.split(r"\.(?:\s+|$)", chain) if s.strip()):
         kind, match = next(((k, m) for k, rule in _GRAMMAR.items() if (m := rule.fullmatch(text))), (None, None))
         claim = match.groupdict() if match else {}
+        start = reader.place
         why = getattr(reader, kind)(**claim) if match else "not a step that the checker knows"
-        steps.append(Step(f"{text}.", why is None, why or ""))
+        served = bool(match) and asked.take(kind, claim, start, reader) if asked else why is None
+        verdict = "false" if why else "true" if not asked else "asked" if served else "beside"
+        steps.append(Step(f"{text}.", verdict in ("asked", "true"), why or "true, but beside the question" * (not served), verdict))
         parsed, implied = parsed and bool(match), _IMPLIES[kind](claim) if kind in _IMPLIES else None
-    return ChainCheck(steps, parsed and bool(steps), implied)
+    return ChainCheck(steps, parsed and bool(steps), implied, not asked.stages if asked else None)
