@@ -74,7 +74,10 @@ def _is_json(text):
 
 def _records(path, field=None, lines=False):
     "The list of records in a file: the file itself, or its `field`"
-    data = read_records(path, lines)
+    return _list_in(read_records(path, lines), path, field)
+
+def _list_in(data, path, field):
+    "The list of records in what a file holds"
     # JSON lines, one of them
     if isinstance(data, dict) and {"question", "sent", "sentence", "input"} & data.keys():
         return [data]
@@ -94,16 +97,18 @@ def _split_words(split):
 
 _NO_SPLIT = "".join(f"(?!.*{_split_words(split)})" for split in _PARTS)
 
-def _find(folder, what, *patterns, needed=True):
-    "The file whose path fits the first pattern that any fits; a sentence where none or several do"
+def _find(folder, what, *patterns, needed=True, ours=None):
+    "The file whose path fits the first pattern that any fits, and is `ours`; a sentence where none or several do"
     if folder.is_file(): return folder
     files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()),
         key=lambda p: (len(p.parts), p))
     names = {p: p.relative_to(folder).as_posix() for p in files}
     names = {p: name for p, name in names.items()
         if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))}
+    alien = {}
     for pattern in patterns:
         found = [p for p, name in names.items() if re.fullmatch(rf"(.*/)?{pattern}", name, re.I)]
+        if ours: found, alien = ours(found), alien | dict.fromkeys(names[p] for p in found)
         if len(found) > 1:
             several = _some([names[p] for p in found])
             raise InputError(f"Several files below {folder} could be {what}: {several}. "
@@ -111,6 +116,7 @@ def _find(folder, what, *patterns, needed=True):
         if found: return found[0]
     if not needed: return None
     there = f"There are {_some(list(names.values()))}." if names else "There is no data file at all."
+    if alien: there += f" What {_some(list(alien))} holds is another data set's."
     raise InputError(f"There is no file below {folder} that is {what}. {there}")
 
 def _some(names):
@@ -197,28 +203,81 @@ _VQA_YEARS = dict(train="train2014", validation="val2014", test="test2015")
 # OK-VQA's files have the names of VQA's first version
 _VQA_MARKS = dict(vqav2="v2_", okvqa="")
 
+_FIRST = "VQA's first version"
+
+def _whose(data):
+    "Which data set of VQA's form it is, by what it says of itself, else by its numbers; None where nothing tells"
+    about = data if isinstance(data, dict) else {}
+    said = json.dumps(about.get("info"), default=str)
+    if re.search("OK-?VQA", said, re.I): return "okvqa"
+    if "abstract" in str(about.get("data_type")): return "VQA's abstract scenes"
+    if version := re.search(r"\bv(\d\.\d+) of the VQA dataset", said):
+        return "vqav2" if float(version[1]) >= 1.9 else _FIRST
+    rows = data if isinstance(data, list) else about.get("questions") or about.get("annotations")
+    rows = [r for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
+    people = (a for r in rows for a in (r["answers"] if isinstance(r.get("answers"), list) else ()))
+    # OK-VQA alone keeps what people typed
+    if any(isinstance(a, dict) and "raw_answer" in a for a in islice(people, 1000)): return "okvqa"
+    return _by_numbers([(r.get("question_id"), r.get("image_id")) for r in rows])
+
+def _by_numbers(pairs):
+    "A question's number is its picture's and one digit more; VQAv2's has three, OK-VQA begins after VQA's three questions"
+    pairs = [(int(q), int(i)) for q, i in pairs
+        if all(re.fullmatch(r"\d{1,18}", str(n), re.A) for n in (q, i))]
+    pictures = {i for _, i in pairs}
+    # small numbers may fit by chance
+    if max(pictures, default=0) < 1000: return None
+    if all(q // 1000 == i for q, i in pairs): return "vqav2"
+    if not all(q // 10 == i for q, i in pairs): return None
+    digits = {q % 10 for q, _ in pairs}
+    if min(digits) > 2: return "okvqa"
+    return _FIRST if max(digits) < 3 and len(pairs) > len(pictures) else None
+
+def _only(source):
+    "Of some files those that say to be the source's, else those that do not say; one with VQAv2's name need not be opened"
+    known = {}
+    def whose(path):
+        try: return "vqav2" if path.name.startswith("v2_") else _whose(read_records(path))
+        except InputError: return None                                  # said when it is read
+    def ours(paths):
+        for p in paths: known[p] = known[p] if p in known else whose(p)
+        return [p for p in paths if known[p] == source] or [p for p in paths if known[p] is None]
+    return ours
+
+def _vqa_records(source, path, field):
+    "The records of a file that does not say to be another data set's"
+    data = read_records(path)
+    if (other := _whose(data)) not in (None, source):
+        raise InputError(f"{path} is not {source}'s: by what it holds it is of {other}, "
+                         f"which calls its files alike. Give {source}'s own.")
+    return _list_in(data, path, field)
+
 def _vqa_file(source, folder, split, kind, needed=True):
     "The questions or annotations by the publisher's name, or a looser one that is not the other's"
     mark, year = _VQA_MARKS[source], _VQA_YEARS.get(split, split)
     exact = rf"{mark}{'OpenEnded_' if kind == 'question' else ''}mscoco_{year}_{kind}s\.json(\.gz)?"
-    others = r"(?!v2_)(?![^/]*vqa-?v2)"
+    others = r"(?!v2_|MultipleChoice_)(?![^/]*(vqa-?v2|abstract))"
     if source == "vqav2": others = r"(?!OpenEnded_|MultipleChoice_|mscoco_)(?![^/]*ok-?vqa)"
     loose = rf"{others}[^/]*{kind[:6]}[^/]*{{}}[^/]*\.jsonl?(\.gz)?"
     both = [loose.format(_split_words(split)),
         rf"{others}(?=[^/]*{_split_words(split)})[^/]*{kind[:6]}[^/]*\.jsonl?(\.gz)?"]
-    return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed)
+    return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed, ours=_only(source))
 
 def _read_vqa(folder, split, images, source="vqav2"):
     path = _vqa_file(source, folder, split, "question")
-    rows = _records(path, "questions")
+    rows = _vqa_records(source, path, "questions")
     if not any(isinstance(r, dict) and ("answers" in r or "label" in r) for r in rows):
         name = path.name.replace("OpenEnded_", "").replace("questions", "annotations")
         beside = path.with_name(name)
         if beside == path or not beside.is_file():
             searched = not folder.is_file()
             beside = _vqa_file(source, folder, split, "annotation", False) if searched else None
-        answers = _records(beside, "annotations") if beside else []
+        answers = _vqa_records(source, beside, "annotations") if beside else []
         answers = {str(a.get("question_id")): a for a in answers if isinstance(a, dict)}
+        asked = {str(q.get("question_id")) for q in rows if isinstance(q, dict)}
+        if answers and asked and not asked & answers.keys():
+            raise InputError(f"{beside} answers none of the questions in {path}: "
+                             "they belong to two data sets or splits.")
         rows = [_join(q, answers) for q in rows]
     for row in rows:
         yield _with(row, image=lambda r: _coco(folder, images, r["image_id"], path, split))
@@ -231,14 +290,29 @@ def _join(question, answers):
         return question | dict(_trouble=InputError("its annotation is about another picture"))
     return question | found
 
+def _scores(label):
+    "The published score of each answer; an empty text is none, nor is one without a score"
+    found = {}
+    for answer, score in label.items():
+        text, number = as_text(answer, "an answer"), as_text(score, "an answer's score")
+        if text is None or number is None: continue
+        try: value = score if type(score) in (int, float) else float(number)
+        except ValueError: value = -1
+        if not 0 <= value <= 1:
+            raise InputError(f"its label gives {text[:40]!r} the score {number}, not one in 0…1")
+        if value: found[text] = value
+    return found
+
 def _read_okvqa(folder, split, images): return _read_vqa(folder, split, images, "okvqa")
 
 def _convert_vqa(r, name):
     question = r.get("question") or r.get("sent")
-    if isinstance(r.get("label"), dict): answers = [a for a, score in r["label"].items() for _ in range(round(3 * score))]
+    scores = _scores(r["label"]) if isinstance(r.get("label"), dict) else {}
+    if scores: answers = [a for a, score in scores.items() for _ in range(max(1, round(3 * score)))]
     else: answers = [a["answer"] if isinstance(a, dict) else a for a in as_list(r.get("answers"))]
-    published = dict(soft_answers=dict(r["label"])) if isinstance(r.get("label"), dict) else {}     # a score each, not people
-    rationales = [create_synthetic_rationale(question, get_most_common_answer(answers))] if answers else []
+    published = dict(soft_answers=scores) if scores else {}            # a score each, not people
+    said = [a for a in answers if as_text(a, "an answer")]
+    rationales = [create_synthetic_rationale(question, get_most_common_answer(said))] if said else []
     return dict(image=r["image"], image_id=r.get("image_id", r["question_id"]), question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
         direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template", **published)
 
@@ -421,6 +495,7 @@ def _read_nlvr(folder, split, images):
         yield _with(_with(r, images=six), image=first)
 
 def _convert_nlvr(r, name):
+    if "left_url" in r or "synset" in r: raise InputError("it is of NLVR2, which asks about two photographs")
     boxes = [", ".join(f"{_NLVR_SIZES.get(o['size'], '')} {_NLVR_COLOURS.get(o['color'], o['color'])} {o['type']}".strip() for o in box) or "nothing" for box in r.get("structured_rep") or []]
     rationale = " ".join(f"Box {n}: {things}." for n, things in enumerate(boxes, 1))
     sentence, label = as_text(r.get("sentence"), "its sentence"), r.get("label")
@@ -586,7 +661,7 @@ def _collect(source, split, records, limit, answers, pictures, progress):
             row = _tried(rows, name, lambda: _checked(row, record, name, answers, pictures))
             if row is None: continue
             if str(row["question_id"]) in names: rows.leave_out(name, "another row has its name")
-            else: names.add(str(row["question_id"])); rows.append(row)
+            else: names.add(str(row["question_id"])); rows.append(row | dict(source=source))
     if limit is not None: del rows[limit:]                              # a record of captions may have brought one too many
     return rows
 

@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -164,7 +165,8 @@ def test_numpy_and_bytes_as_the_hub_may_bring_them():
     want = dict(image=picture, image_id=4, question_id=3, question="What barks?",
         choices=["cat", "dog"], correct_choice_idx=1,
                 direct_answers=["dog"], rationales=[
-                    "It barks."], difficult_direct_answer=True, rationale_from="people")
+                    "It barks."], difficult_direct_answer=True, rationale_from="people",
+                source="aokvqa")
     assert row == want and {k: type(v) for k, v in row.items()} == {k: type(v) for k,
         v in want.items()}
     json.dumps({k: v for k, v in row.items() if k != "image"})
@@ -176,6 +178,53 @@ def test_what_is_no_picture(image):
     rows = _collect("aokvqa", "validation", [PERSON | dict(image=image, question_id="bad")], None,
         True, True, False)
     assert not rows and sum(rows.left_out.values(), []) == ["bad"]
+
+
+# ------------------------------------------------------------------ published scores of answers
+
+def soft(*labels, **how):
+    records = [dict(image=Image.new("RGB", (8, 8)), question_id=n, sent="Which vitamin?", label=label) for n, label in enumerate(labels)]
+    return _collect("okvqa", "validation", records, None, how.get("answers", True), True, False)
+
+
+def test_an_empty_answer_is_none_whatever_its_score():
+    from minivlm_cot.evaluation import vqa_score
+    (row,) = soft({"": 1, "c": 1, "b": .667, " ": .9, "\u200b": 1})
+    assert row["soft_answers"] == {"c": 1, "b": .667} and set(row["direct_answers"]) == {"c", "b"}
+    assert gold_answer(row) == "c" and "c." in row["rationales"][0]
+    assert [vqa_score(said, row["soft_answers"]) for said in ("", None, "C", "b")] == [0, 0, 1, .667]
+
+
+def test_rows_without_a_usable_answer_are_left_out_and_counted():
+    rows = soft({"": 1}, {}, {"": 1, "a": 0}, {"dog": None, "cat": NAN}, {"dog": 1}, None)
+    assert names(rows) == [4] and rows.left_out == {"its answer is not published": ["0", "1", "2", "3", "5"]}
+    assert len(soft({"": 1}, {"dog": 1}, answers=False)) == 2                # to be asked, not examined
+    people = [dict(image=Image.new("RGB", (8, 8)), question_id=n, question="What?", answers=a) for n, a in enumerate((
+        ["", " ", None], [dict(answer="")] * 10, [dict(answer="")] * 9 + [dict(answer="dog")]))]
+    rows = _collect("vqav2", "validation", people, None, True, True, False)
+    assert [r["direct_answers"] for r in rows] == [["dog"]] and rows.left_out == {"its answer is not published": ["0", "1"]}
+
+
+@pytest.mark.parametrize("score", ["much", -1, 2, float("inf"), [1], True, {"a": 1}])
+def test_a_score_that_is_none_costs_its_row(score):
+    rows = soft({"dog": score}, {"dog": 1})
+    assert names(rows) == [1] and [len(n) for n in rows.left_out.values()] == [1] and "score" in next(iter(rows.left_out))
+
+
+def test_scores_in_other_forms():
+    (row,) = soft({"dog": "0.6", "cat": np.float32(.25), "cow": .1, "hen": None})       # a table of all answers fills with None
+    assert row["soft_answers"] == {"dog": .6, "cat": .25, "cow": .1} and Counter(row["direct_answers"]) == dict(dog=2, cat=1, cow=1)
+    json.dumps(row["soft_answers"])
+
+
+def test_the_best_pupil_of_okvqa():
+    "Whoever says the best answer there is reaches the best published scores"
+    from minivlm_cot.evaluation import vqa_score
+    from minivlm_cot.sources import real_data
+    if real_data() is None: pytest.skip("MINIVLM_DATA is not set")
+    rows = load_examples("okvqa", "train", folder=real_data() / "okvqa" / "with_photos.json")
+    assert not any("" in r["soft_answers"] or "" in r["direct_answers"] for r in rows)
+    assert abs(np.mean([vqa_score(gold_answer(r), r["soft_answers"]) for r in rows]) - .989) < .001
 
 
 # ------------------------------------------------------------------ every field of every source
