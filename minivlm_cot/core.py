@@ -159,7 +159,9 @@ def folder_lock(
 # %% ../nbs/00_core.ipynb #d4788a33
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),
           (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))                       # byte order marks
-_KINDS = {b"PAR1": "a Parquet file", b"PK\3\4": "a zip archive"}
+_KINDS = {b"PAR1": "a Parquet file", b"PK\3\4": "a zip archive", b"BZh9": "a bzip2 archive",
+          b"\xfd7zX": "an xz archive", b"\x28\xb5\x2f\xfd": "a zstd archive", b"ARRO": "an Arrow file",
+          b"SQLi": "a data base", b"\x89HDF": "an HDF5 file", b"%PDF": "a PDF"}
 
 def read_text(
     path,  # a text file, packed with gzip or not, whatever its name says

@@ -25,7 +25,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from .core import InputError, load_json, open_image, picture_name, process_state, save_json, save_together
 from .scenes import FAMILIES, Scene, check_chain
-from .dataset import (ARMS, answer_text, as_list, example_image, gold_answer, holds_reasoning,
+from .dataset import (ARMS, answer_text, as_list, as_text, example_image, gold_answer, holds_reasoning,
                                  is_answered, undress)
 from .generation import Answer, generate_answers, generate_both, rank_both
 
@@ -50,11 +50,14 @@ def vqa_score(
     answers,  # what people said, ten as a rule; or the published score of each answer, {answer: score}
 ) -> float:  # in 0…1
     "Score an answer after normalising it: the mean, over each person left out, of min(1, matches / 3) among the others"
-    if not answers: raise InputError("There are no answers of people to compare with.")
-    if said is None or not answer_text(said).strip(): return 0.              # no answer is never right
+    scores = answers if isinstance(answers, dict) else None
+    people = as_list(answers if scores is None else list(scores), "The answers of people")
+    if not people: raise InputError("There are no answers of people to compare with.")
+    if (said := as_text(said, "What was said")) is None: return 0.          # no answer is never right
+    people = [as_text(a.get("answer") if isinstance(a, dict) else a, "An answer of people") for a in people]
     said = _normalise(said)
-    if isinstance(answers, dict): return float(max((v for a, v in answers.items() if _normalise(a) == said), default=0))
-    same = [_normalise(a) == said for a in answers]
+    same = [a is not None and _normalise(a) == said for a in people]
+    if scores: return max((float(as_text(v) or 0) for own, v in zip(same, scores.values()) if own), default=0.)
     if len(same) == 1: return float(same[0])
     return sum(min(1., (sum(same) - own) / 3) for own in same) / len(same)
 

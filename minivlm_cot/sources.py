@@ -7,7 +7,7 @@ __all__ = ['SOURCES', 'Rows', 'read_records', 'coco_picture', 'create_synthetic_
            'clevr_rationale', 'Source', 'load_examples', 'load_with_fallback', 'real_data']
 
 # %% ../nbs/03b_sources.ipynb #e7089416
-import csv, gzip, json, os, re
+import ast, csv, gzip, json, os, re
 from collections import Counter
 from dataclasses import dataclass
 from io import StringIO
@@ -142,14 +142,15 @@ _COCO_PREFIXES = ("COCO_train2014_", "COCO_val2014_", "COCO_test2014_", "COCO_te
 
 def coco_picture(
     folder,  # COCO's pictures, directly or in COCO's own folders such as train2017
-    image_id,  # COCO's number
+    image_id,  # COCO's number, or a name such as COCO_val2014_000000000139
     first:str="",  # the part of COCO to look in first, such as val2014
 ) -> Path|None:  # None where there is none
     "Find a COCO picture by its number, by either year's name"
-    text = as_text(image_id, "its image_id")
-    if text is None or not re.fullmatch(r"\d{1,12}", text.strip(), re.A):
+    text = re.fullmatch(r"(?:COCO_[a-z]+20\d\d_)?(\d{1,12})(?:\.jpg)?",
+        (as_text(image_id, "its image_id") or "").strip(), re.A)
+    if text is None:
         raise InputError(f"its image_id is {image_id!r}, not COCO's number of a picture")
-    number, folder = f"{int(text):012d}", Path(folder)
+    number, folder = f"{int(text[1]):012d}", Path(folder)
     # sorting keeps the order of equals
     def rank(part): return (first not in part, first.rstrip("0123456789") not in part)
     for place in sorted(_COCO_PLACES, key=rank):
@@ -280,7 +281,7 @@ def _read_vqa(folder, split, images, source="vqav2"):
                              "they belong to two data sets or splits.")
         rows = [_join(q, answers) for q in rows]
     for row in rows:
-        yield _with(row, image=lambda r: _coco(folder, images, r["image_id"], path, split))
+        yield _with(row, image=lambda r: _coco(folder, images, _vqa_picture(r), path, split))
 
 def _join(question, answers):
     "The question with its annotation, unless that is about another picture"
@@ -293,8 +294,15 @@ def _join(question, answers):
 def _scores(label):
     "The published score of each answer; an empty text is none, nor is one without a score"
     found = {}
+    if isinstance(label, str):
+        try: label = ast.literal_eval(label.strip() or "None")
+        except (ValueError, SyntaxError, RecursionError, MemoryError): pass
+    if label is None or isinstance(label, float): return found
+    if not isinstance(label, dict):
+        raise InputError(f"its label is {type(label).__name__}, not a score for each answer")
     for answer, score in label.items():
-        text, number = as_text(answer, "an answer"), as_text(score, "an answer's score")
+        text = as_text(answer, "an answer")
+        number = as_text(score, f"the score that its label gives {str(answer)[:40]!r}")
         if text is None or number is None: continue
         try: value = score if type(score) in (int, float) else float(number)
         except ValueError: value = -1
@@ -305,15 +313,22 @@ def _scores(label):
 
 def _read_okvqa(folder, split, images): return _read_vqa(folder, split, images, "okvqa")
 
+def _vqa_picture(r):
+    "COCO's number, which rows with soft labels may hold in the name of the file alone"
+    return r["img_id"] if r.get("image_id") is None and "img_id" in r else r.get("image_id")
+
 def _convert_vqa(r, name):
     question = r.get("question") or r.get("sent")
-    scores = _scores(r["label"]) if isinstance(r.get("label"), dict) else {}
+    people = as_list(r.get("answers"), "its answers")
+    answers = [a["answer"] if isinstance(a, dict) else a for a in people]
+    scores = _scores(r.get("label")) if isinstance(r.get("label"), dict) or not people else {}
     if scores: answers = [a for a, score in scores.items() for _ in range(max(1, round(3 * score)))]
-    else: answers = [a["answer"] if isinstance(a, dict) else a for a in as_list(r.get("answers"))]
+    # all that some copies keep of the people
+    if not answers: answers = as_list([r.get("multiple_choice_answer")])
     published = dict(soft_answers=scores) if scores else {}            # a score each, not people
     said = [a for a in answers if as_text(a, "an answer")]
     rationales = [create_synthetic_rationale(question, get_most_common_answer(said))] if said else []
-    return dict(image=r["image"], image_id=r.get("image_id", r["question_id"]), question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
+    return dict(image=r["image"], image_id=_vqa_picture(r) or r["question_id"], question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
         direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template", **published)
 
 # %% ../nbs/03b_sources.ipynb #9a8f214c
