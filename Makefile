@@ -4,6 +4,7 @@
 # make docs     render the site into _docs and check it
 # make home     the front page's picture and the demo's report, from the ready model
 # make figures  all that is shown: `make home`, then the notebooks' outputs, then README (NBS="02 08": these notebooks alone)
+# make seeds    train the demo with three seeds, and keep what each found (after `make ready`)
 # make ready    train the model that comes with the package; then `make figures` renews every number and picture of it
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ export MINIVLM_DATA ?= $(abspath ../shared/data)
 endif
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lab docs home figures ready readme clean
+.PHONY: demo test lab docs home figures ready seeds readme clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -54,6 +55,11 @@ readme: $(VENV)/.dev
 ready: $(VENV)/.user
 	$(BIN)/minivlm_demo --out runs/ready --fresh
 	$(BIN)/python -c "from minivlm_cot.lab import save_ready; save_ready('runs/ready', 'minivlm_cot/ready')"
+
+seeds: $(VENV)/.user
+	$(BIN)/minivlm_demo --out runs/seed1 --seed 1
+	$(BIN)/minivlm_demo --out runs/seed2 --seed 2
+	$(BIN)/python tools/seeds.py runs/ready runs/seed1 runs/seed2
 
 clean:
 	rm -rf $(VENV) _docs _proc build dist *.egg-info

@@ -362,8 +362,10 @@ def save_ready(
     run, folder = Path(run), Path(folder)
     if not (run/"model"/"config.json").exists(): raise InputError(f"{run} holds no finished run: there is no model/config.json. Run minivlm_demo --out {run} first.")
     whole = load_json(run/"report.json")
-    def short(s): return dict(n=s["n"], **{arm: s["arms"][arm]["accuracy"] for arm in ARMS}, difference_ci=s["difference_ci"], p=s["p"], p_method=s.get("p_method", "exact McNemar"), mcnemar_p=s["mcnemar_p"], process_accuracy=s["process_accuracy"])
-    results = dict(**short(whole), chain_parse_rate=whole["chain_parse_rate"], **{k: {name: short(s) for name, s in whole[k].items()} for k in ("groups", "families", "splits")},
+    if "chain_rule" not in whole:
+        raise InputError(f"The chains in {run}/report.json were marked by an older rule: run "
+                         f"minivlm_demo --out {run} again, which trains nothing anew and examines the model again.")
+    results = dict(**_short(whole), chain_parse_rate=whole["chain_parse_rate"], **{k: {name: _short(s) for name, s in whole[k].items()} for k in ("groups", "families", "splits")},
         **{k: whole[k] for k in ("train_seconds", "train_steps", "train_sequences", "base_sequences", "encoder_accuracy", "trainable_parameters", "frozen_parameters", "recipe")},
         **({"threads": whole["threads"]} if "threads" in whole else {}))
     part = writable_dir(folder.parent)/f".{folder.name}.part"
@@ -375,6 +377,12 @@ def save_ready(
     return folder
 
 # %% ../nbs/08_chain_of_thought.ipynb #7123898d
+def _short(s):
+    "What the results keep of a summary"
+    kept = ("n", "difference_ci", "p", "p_method", "mcnemar_p", "process_accuracy", "beside_rate", "false_rate",
+            "chains_right")
+    return {arm: s["arms"][arm]["accuracy"] for arm in ARMS} | {k: s[k] for k in kept}
+
 def _model_card(r):
     "The card of a ready model, from its results"
     line = lambda name, s: f"| {name.replace('_', ' ')} | {s['n']:,} | {100 * s['cot']:.1f} | {100 * s['direct']:.1f} | {100 * s['difference_ci'][0]:+.1f} … {100 * s['difference_ci'][1]:+.1f} | {100 * s['process_accuracy']:.1f} |"
@@ -394,9 +402,9 @@ drawn scenes, with a chain of thought or directly.
 **Training.** Made by `make ready`, seed {r["recipe"]["seed"]}: {r["recipe"]["encoder_steps"]} steps of naming what is where, {r["recipe"]["align_steps"]} steps of aligning image tokens with words, {r["base_sequences"]:,} exercises,
 then {r["train_steps"]:,} steps over {r["train_sequences"]:,} sequences, each question equally often with its chain and with its answer alone. {r["train_seconds"]:.0f} s on a processor with two cores.
 
-**Results** on {r["n"]:,} test scenes that training never saw; accuracy in %, the 95% interval of the difference in points, share of true steps in %. The lines that begin with “ood” go beyond training on purpose.
+**Results** on {r["n"]:,} test scenes that training never saw; accuracy in %, the 95% interval of the difference in points, share of right steps (true of the picture and asked for) in %. The lines that begin with “ood” go beyond training on purpose.
 
-| questions | n | CoT | direct | difference | true steps |
+| questions | n | CoT | direct | difference | right steps |
 |:--|--:|--:|--:|--:|--:|
 """ + "\n".join(lines) + f"""
 

@@ -214,11 +214,18 @@ def _comparison_lines(row, width):
     lines = [(t, "black", "bold") for t in textwrap.wrap(row["question"], width)]
     text, colour = answer("direct"); lines.append((f"Direct: {text}", colour, "normal")); lines.append(("Chain of thought:", "black", "normal"))
     for s in _steps(row):
-        mark, colour = {True: ("✓", RIGHT), False: ("✗", WRONG), None: ("·", "#444444")}[s["ok"]]
+        mark, colour = _STEP_MARKS[_verdict(s)]
         why = f"  ({s['why']})" if s["why"] else ""
         lines += [(t, colour, "normal") for t in textwrap.wrap(f"{mark} {s['text']}{why}", width, initial_indent="  ", subsequent_indent="      ")]
     text, colour = answer("cot"); lines.append((f"Answer: {text}    truth: {row['truth']}", colour, "normal"))
     return lines
+
+_STEP_MARKS = {"asked": ("✓", RIGHT), "true": ("✓", RIGHT), "beside": ("○", "#8A6500"), "false": ("✗", WRONG),
+               None: ("·", "#444444")}
+
+def _verdict(step):
+    "A step's verdict; one marked by the older rule, which knew no third verdict, is true or false"
+    return step.get("verdict") or {True: "true", False: "false", None: None}[step["ok"]]
 
 def _steps(row):
     "A chain's steps; without a scene nobody could mark them, so their `ok` is None"
@@ -226,8 +233,8 @@ def _steps(row):
     return [dict(text=line.strip(), ok=None, why="") for line in row["chain"].splitlines() if line.strip()]
 
 # %% ../nbs/07_visualization.ipynb #646e0cf1
-_LIGHT = "--ink:#1d1d1f;--soft:#5c5c62;--paper:#fbfaf7;--panel:#fff;--line:#dedad0;--cot:#0072B2;--direct:#E69F00;--good:#00704f;--bad:#b04300"
-_DARK = "--ink:#ececec;--soft:#a9a9b0;--paper:#17181b;--panel:#212327;--line:#3b3d43;--cot:#56B4E9;--direct:#E69F00;--good:#3fd0a0;--bad:#ff9254"
+_LIGHT = "--ink:#1d1d1f;--soft:#5c5c62;--paper:#fbfaf7;--panel:#fff;--line:#dedad0;--cot:#0072B2;--direct:#E69F00;--good:#00704f;--bad:#b04300;--aside:#7a5900"
+_DARK = "--ink:#ececec;--soft:#a9a9b0;--paper:#17181b;--panel:#212327;--line:#3b3d43;--cot:#56B4E9;--direct:#E69F00;--good:#3fd0a0;--bad:#ff9254;--aside:#e0b84c"
 _CARD_CSS = f"""<style>
 .cot-card{{{_LIGHT}}}
 @media (prefers-color-scheme:dark){{.cot-card{{{_DARK}}}}}
@@ -245,7 +252,7 @@ padding:1rem;margin:0 0 1rem;font:15px/1.5 system-ui,sans-serif;text-align:left;
 .cot-card ol{{list-style:none;margin:.1rem 0 .2rem;padding:0}}
 .cot-card li{{padding-left:1.5em;text-indent:-1.5em;margin:0;overflow-wrap:anywhere}}
 .cot-card .mark{{display:inline-block;background:none;padding:0;width:1.5em;text-indent:0;font-weight:700}}
-.cot-card .good{{color:var(--good)}}.cot-card .bad{{color:var(--bad)}}
+.cot-card .good{{color:var(--good)}}.cot-card .bad{{color:var(--bad)}}.cot-card .aside{{color:var(--aside)}}
 .cot-card .why{{color:var(--bad);font-style:italic}}
 </style>"""
 
@@ -255,29 +262,47 @@ def reasoning_card(
     image,  # the question's picture: a PIL image or a file; `picture_of(example)` for a scene
     alt:str="",  # what the picture shows, for who cannot see it, such as the example's caption
 ) -> str:  # HTML that needs nothing else
-    "Write one question as a card: both answers and every step of the chain, each marked right or wrong"
+    "Write one question as a card: both answers and every step of the chain, each marked right, beside the question or wrong"
     kind = " · ".join(str(row[k]).replace("_", " ") for k in ("group", "family") if row.get(k)) or "question"
     if row.get("hops"): kind += f" · {row['hops']} hop{'s' * (row['hops'] > 1)}"
-    steps = "".join(f"<li>{_mark(s['ok'])}{_esc(s['text'])}" + (f' <span class="why">{_esc(s["why"])}</span>' if s["why"] else "") + "</li>" for s in _steps(row))
+    steps = "".join(map(_step_line, _steps(row))) + _missing(row)
     return (f'{_CARD_CSS}<article class="cot-card" aria-label="{_esc(row["question"])}">'
         f'<img src="{_data_uri(open_image(image))}" alt="{_esc(alt or "the picture the question is about")}">'
         f'<div><p class="kind">{_esc(kind)} · {_outcome(row)}</p><p class="question">{_esc(row["question"])}</p>'
         f'<div class="arm direct"><p class="name">asked directly</p>{_answer(row, "direct")}</div>'
-        f'<div class="arm"><p class="name">asked to think step by step</p><ol>{steps or "<li>(it wrote no steps)</li>"}</ol>{_answer(row, "cot")}</div>'
+        f'<div class="arm"><p class="name">asked to think step by step{_rule_note(row)}</p><ol>{steps or "<li>(it wrote no steps)</li>"}</ol>{_answer(row, "cot")}</div>'
         f'</div></article>')
 
 # %% ../nbs/07_visualization.ipynb #00232cc0
 def _esc(text): return html.escape(str(text), quote=True)
 
-def _mark(ok):
-    "A tick or a cross that a screen reader can read"
-    if ok is None: return '<span class="mark" role="img" aria-label="not checked">·</span>'
-    return f'<span class="mark {"good" if ok else "bad"}" role="img" aria-label="{"right" if ok else "wrong"}:">{"✓" if ok else "✗"}</span>'
+_MARKS = {"asked": ("good", "right:", "✓"), "true": ("good", "true:", "✓"), "false": ("bad", "wrong:", "✗"),
+          "beside": ("aside", "true, but beside the question:", "○"), None: ("", "not checked", "·")}
+
+def _mark(verdict):
+    "A mark that a screen reader can read"
+    look, words, mark = _MARKS[verdict]
+    return f'<span class="{f"mark {look}".strip()}" role="img" aria-label="{words}">{mark}</span>'
+
+def _step_line(s):
+    why = f' <span class="why">{_esc(s["why"])}</span>' if s["why"] else ""
+    return f"<li>{_mark(_verdict(s))}{_esc(s['text'])}{why}</li>"
+
+def _missing(row):
+    "A chain may be true in every step and still leave one out"
+    if row.get("chain_complete") is not False or any(s["verdict"] == "false" for s in row["steps"]): return ""
+    return '<li class="why">Not every step that the question asks for was made.</li>' if row["steps"] else ""
+
+def _rule_note(row):
+    "Where the question's own steps are not known, a tick means less"
+    if not any(_verdict(s) == "true" for s in _steps(row)): return ""
+    return " (steps held against the picture alone)"
 
 def _answer(row, arm):
     right, said = row[f"{arm}_right"], row[f"{arm}_answer"]
     truth = "" if right or row["truth"] is None else f' <span class="name">(truth: {_esc(row["truth"])})</span>'
-    return f"<p>{_mark(right)}Answer: <strong>{_esc(said or '(none)')}</strong>{truth}</p>"
+    mark = _mark({True: "asked", False: "false", None: None}[right])
+    return f"<p>{mark}Answer: <strong>{_esc(said or '(none)')}</strong>{truth}</p>"
 
 def _outcome(row):
     if row["truth"] is None: return "truth unknown"
@@ -316,7 +341,7 @@ def choose_rows(
 def hero_row(
     rows:list,  # from `make_row`
 ) -> dict|None:  # None where no chain saved an answer
-    "Pick the example that opens a page: the first of the deepest questions that only CoT got right, by true steps alone"
+    "Pick the example that opens a page: the first of the deepest questions that only CoT got right, by right steps alone"
     saved = [r for r in rows if OUTCOMES["helped"](r) and r["chain_right"] is not False]
     return max(saved, key=lambda r: r["hops"] or 0, default=None)  # max keeps the first of equals
 
@@ -417,10 +442,10 @@ _LEAD = """<p class="lead">A small vision-language model looks at a picture and 
 its steps first: a <b>chain of thought</b>, CoT for short. Same model, same picture, same question.</p>"""
 
 def _hero(report, cards):
-    if not cards.get("hero"): return "<p>In this exam there is no question that only the chain of thought got right by true steps alone.</p>"
+    if not cards.get("hero"): return "<p>In this exam there is no question that only the chain of thought got right by right steps alone.</p>"
     hero = f'<section class="hero" aria-label="One example">{cards["hero"][0]}</section>'
     if all(r["steps"] is None for r in report.rows): return hero
-    return hero + """<p class="soft">Read it with the picture: b3 is where column b meets row 3. A program that knows what is in the picture marked every step ✓ or ✗.
+    return hero + """<p class="soft">Read it with the picture: b3 is where column b meets row 3. A program that knows what is in the picture and what the question asks marked every step: ✓ right, ○ true but beside the question, ✗ false.
 The model sees neither the marks nor the grid's lines and names.</p>"""
 
 def _headline(report):
@@ -436,8 +461,14 @@ def _headline(report):
     return (f'<h2>What the thinking bought</h2><p class="verdict">On {s["n"]:,} {_esc(what)}: {_esc(verdict(s))}</p><div class="tiles">'
         + tile("cot", _percent(c["accuracy"]), "right with chain of thought" + span(c)) + tile("direct", _percent(d["accuracy"]), "right when asked directly" + span(d))
         + tile("", _signed(100 * s["difference"]), f'points of difference<br><span class="soft">95% interval {low} … {high}; {_p_text(_p_of(s))}</span>')
-        + (tile("", _percent(s["process_accuracy"]), f'of the {s["steps"]:,} steps are true<br><span class="soft">{_percent(s["chains_all_true"])} of chains are true from end to end</span>') if s["process_accuracy"] is not None else "")
+        + (tile("", _percent(s["process_accuracy"]), _right_steps(s)) if s["process_accuracy"] is not None else "")
         + f"</div>{_bars(report, whole)}")
+
+def _right_steps(s):
+    "What the tile of the steps says below its number"
+    meaning = "true and asked for" if s["chain_rule"] == "asked" else "true of the picture"
+    return (f'of the {s["steps"]:,} steps are {meaning}<br>'
+            f'<span class="soft">{_percent(s["chains_right"])} of chains are right from end to end</span>')
 
 def _bars(report, whole):
     "Both arms per group, as bars that need no picture"
@@ -455,7 +486,7 @@ def _family_table(report):
     lines = _family_lines(report)
     lines += [(f"beyond training: {name.replace('_', ' ')}", s.to_dict(), True) for name, s in report.splits.items()]
     blind = "blind_cot" in lines[0][1]["baselines"] or "blind_direct" in lines[0][1]["baselines"]
-    head = ["questions", "n", "CoT", "direct", "difference,<br>points", "p", "true<br>steps", *(["no picture:<br>CoT / direct"] if blind else []), "always the<br>commonest", "random<br>guess"]
+    head = ["questions", "n", "CoT", "direct", "difference,<br>points", "p", "right<br>steps", *(["no picture:<br>CoT / direct"] if blind else []), "always the<br>commonest", "random<br>guess"]
     body = "".join(f'<tr{" class=group" if g else ""}><th scope="row">{_esc(name)}{"" if g else f"<small>{_esc(asked[name])}</small>"}</th>' + _cells_of(s, blind, g) + "</tr>" for name, s, g in lines)
     return ('<div class="scroll" role="region" aria-label="Results per kind of question" tabindex="0"><table><thead><tr>' + "".join(f'<th scope="col">{h}</th>' for h in head)
         + f"</tr></thead><tbody>{body}</tbody></table></div><p class='soft'>Share of right answers in %; small: 95% intervals. p is given for groups only: among many families one falls below 0.05 by luck.</p>")
@@ -475,7 +506,7 @@ def _figures(figures):
 # %% ../nbs/07_visualization.ipynb #13050636
 _HEADINGS = {"helped": "Where thinking helped", "both": "Where both were right", "failed": "Where chain of thought failed"}
 _INTROS = {"helped": "Only CoT was right on {k} of {n} questions.", "both": "Both were right on {k} of {n} questions: here the chain costs time and buys only the reasons.",
-           "failed": "CoT was wrong on {k} of {n} questions; on {lost} of these the direct answer was right. Look for the first ✗: what follows may build on it."}
+           "failed": "CoT was wrong on {k} of {n} questions; on {lost} of these the direct answer was right. Look for the first ✗ or ○: what follows may build on it."}
 
 def _section(report, outcome, cards):
     rows = [r for r in report.rows if OUTCOMES[outcome](r)]
@@ -487,7 +518,8 @@ _WORDS = """<h2>What the words mean</h2><dl>
 <dt>chain of thought</dt><dd>the steps that a model writes before its answer</dd>
 <dt>direct</dt><dd>the same model asked to answer at once</dd>
 <dt>hops</dt><dd>how many steps of a question depend on the step before</dd>
-<dt>true steps</dt><dd>the share of written steps that are true of the picture, as a program checks them</dd>
+<dt>right steps</dt><dd>the share of written steps that are true of the picture and asked for by the question, as a program checks them; a step can also be true but beside the question (○), or false (✗)</dd>
+<dt>right chain</dt><dd>one that makes every step that is asked for, and no other</dd>
 <dt>difference</dt><dd>CoT minus direct, in points of a hundred</dd>
 <dt>95% interval</dt><dd>the range that a measurement like this covers the true value with, 19 times out of 20</dd>
 <dt>p</dt><dd>if thinking changed nothing, how often luck alone would make the two ways differ at least this much</dd>
@@ -512,5 +544,10 @@ def _fact(v): return f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" if isinst
 
 def _chain_facts(s):
     c = s["chain_by_answer"]
+    if s["chain_rule"] == "older":
+        return " The chains were marked by an older rule, which never asked whether a step belongs to its question."
     if c is None: return " The chains could not be checked: nobody has written down what is in these pictures."
-    return f" {c['only_answer_right']:,} right answers stand below a chain with a false step, {c['only_chain_right']:,} wrong answers below a chain of true ones."
+    beside = "" if s["beside_rate"] is None else (f" Of all steps, {_percent(s['beside_rate'])} are true but beside "
+                                                  f"the question and {_percent(s['false_rate'])} false.")
+    return (f"{beside} {c['only_answer_right']:,} right answers stand below a chain that is not right, "
+            f"{c['only_chain_right']:,} wrong answers below a right one.")

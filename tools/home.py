@@ -90,7 +90,7 @@ def disagreements(report, results):
 
 
 def short_example(rows):
-    "The row read quickest: the shortest walk that only the chain got right, by true steps alone"
+    "The row read quickest: the shortest walk that only the chain got right, by right steps alone"
     good = [r for r in rows if OUTCOMES["helped"](r) and r["group"] == "deep" and r["chain_right"]]
     if not good:
         sys.exit("No deep question was answered right by the chain alone: is this the ready model?")
