@@ -216,12 +216,14 @@ def make_row(
                 f"{arm}_tokens": int(a.n_tokens), f"{arm}_truncated": bool(a.truncated), f"{arm}_reasons": bool(holds_reasoning(a.chain or ""))}
         people = example.get("soft_answers") or example.get("direct_answers") or ()
         if isinstance(people, dict) or len(people) > 2: row[f"{arm}_vqa"] = vqa_score(a.answer and undress(a.answer), people)
-    row |= dict(chain=cot.chain or "", steps=None, chain_parsed=None, chain_right=None, implied_answer=None)
+    row |= dict(chain=cot.chain or "", steps=None, chain_parsed=None, chain_right=None,
+                chain_complete=None, implied_answer=None)
     if example.get("scene") is not None:                                  # without a scene nobody can check the chain
         check = check_chain(cot.chain or "", example)
         row |= dict(steps=[asdict(s) for s in check.steps],
             chain_parsed=bool(check.parsed and cot.answer is not None),
-            chain_right=check.right, implied_answer=check.implied_answer)
+            chain_right=check.right, chain_complete=check.complete,
+            implied_answer=check.implied_answer)
     return row
 
 # %% ../nbs/06_evaluation.ipynb #50189cff
@@ -267,17 +269,30 @@ def _mean(values):
 def summarise_chains(
     rows:list,  # from `make_row`
 ) -> dict:  # every value None where no row has a scene to check against
-    "Summarise the chains: how many can be read, are true, and agree with their own answer"
+    "Summarise the chains: how many can be read, are right, and agree with their own answer"
     checked = [r for r in rows if r["steps"] is not None]
-    steps = [s["ok"] for r in checked for s in r["steps"]]
     implied = [r for r in checked if r["implied_answer"] is not None]
-    cells = Counter((r["chain_right"], r["cot_right"]) for r in checked)
+    rule = _rule(checked)
+    held = checked if rule != "older" else []              # an older mark says less: it counts for nothing here
+    steps = [s for r in held for s in r["steps"]]
+    cells = Counter((r["chain_right"], r["cot_right"]) for r in held)
     names = {(True, True): "both_right", (True, False): "only_chain_right",
              (False, True): "only_answer_right", (False, False): "both_wrong"}
-    return dict(process_accuracy=_mean(steps), steps=len(steps) if checked else None,
-        chains_all_true=_mean(r["chain_right"] for r in checked), chain_parse_rate=_mean(r["chain_parsed"] for r in checked),
+    return dict(process_accuracy=_mean(s["ok"] for s in steps),
+        beside_rate=_mean(s["verdict"] == "beside" for s in steps) if rule == "asked" else None,
+        false_rate=_mean(not s["ok"] if rule == "older" else s["verdict"] == "false"
+                         for r in checked for s in r["steps"]),
+        steps=sum(len(r["steps"]) for r in checked) if checked else None,
+        chains_right=_mean(r["chain_right"] for r in held),
+        chain_parse_rate=_mean(r["chain_parsed"] for r in checked),
         consistency=_mean(exact_match(r["cot_answer"], r["implied_answer"]) for r in implied),
-        chain_by_answer={name: cells[k] for k, name in names.items()} if checked else None)
+        chain_by_answer={name: cells[k] for k, name in names.items()} if held else None, chain_rule=rule)
+
+def _rule(checked):
+    "How these chains were marked: held against their question, against the picture alone, or by the older rule"
+    if not checked: return None
+    if any("chain_complete" not in r for r in checked): return "older"
+    return "true" if any(r["chain_complete"] is None for r in checked) else "asked"
 
 # %% ../nbs/06_evaluation.ipynb #309e1c2c
 def majority_answers(
@@ -455,9 +470,9 @@ def table(
     for f, t in whole["families"].items():
         if group_of[f] is None: add(f, t)
     for name, s in whole["splits"].items(): add(f"*{name}*", s)
-    head = ["questions", "n", "CoT, %", "direct, %", "difference, points", "p", "true steps, %",
+    head = ["questions", "n", "CoT, %", "direct, %", "difference, points", "p", "right steps, %",
             "blind, %", "majority, %", "random, %"]
-    return "\n".join(["| " + " | ".join(head) + " |", "|:--|" + "--:|" * 9, *lines, "", _footnote(whole)])
+    return "\n".join(["| " + " | ".join(head) + " |", "|:--|" + "--:|" * 9, *lines, "", _chain_note(whole) + _footnote(whole)])
 
 # %% ../nbs/06_evaluation.ipynb #526e123c
 def _pct(x, digits=1): return "–" if x is None else f"{100 * x:.{digits}f}"
@@ -478,6 +493,17 @@ def _truncated(s):
     rates = [s["arms"][arm].get("truncated_rate") for arm in ("cot", "direct")]
     if not any(rates): return ""
     return f"Answers that ran into the limit: CoT {_pct(rates[0])}%, direct {_pct(rates[1])}%. "
+
+def _chain_note(s):
+    "What a right step is, and what the others are"
+    if s["chain_rule"] is None: return ""
+    if s["chain_rule"] == "older":
+        return ("Right steps: –, for these chains were marked by an older rule, which never asked whether a step "
+                "belongs to its question; score the answers anew to know. ")
+    if s["chain_rule"] == "true":
+        return f"Right steps: true of the picture ({_pct(s['false_rate'])}% are false); what was asked is not known. "
+    return (f"Right steps: true and asked for; of all steps, {_pct(s['beside_rate'])}% are true but beside the "
+            f"question, {_pct(s['false_rate'])}% false. ")
 
 def _footnote(s):
     t, seen = s["table"], "training" if s.get("majority_from") == "training" else "these"
