@@ -314,7 +314,9 @@ def _eight_bits(values):
 
 def _from_dict(image):
     "The file's bytes, or where it lies, and a name for it"
-    name = image.get("path") or "The image"
+    name = _said(image.get("path") or "The image")
+    if isinstance(image.get("bytes"), str):
+        raise InputError(f"{name} has text as its bytes: decode it first, from base64 for instance.")
     if image.get("bytes") is not None: return image["bytes"], name
     if image.get("path"): return image["path"], name
     raise InputError("A picture given as a dict needs bytes or path.")

@@ -164,6 +164,7 @@ def test_dicts_of_datasets(tmp_path):
     held, told = dict(bytes=(tmp_path / "a.jpg").read_bytes(), path="gone.jpg"), dict(bytes=None, path=str(tmp_path / "a.jpg"))
     assert open_image(held).size == open_image(told).size == (10, 30)
     with pytest.raises(InputError, match="bytes or path"): open_image(dict(bytes=None, path=None))
+    with pytest.raises(InputError, match="gone.jpg has text as its bytes"): open_image(dict(bytes="aGVsbG8=", path="gone.jpg"))
     with pytest.raises(InputError, match="gone.jpg cannot|gone.jpg is not"): open_image(dict(bytes=b"no", path="gone.jpg"))
 
 
