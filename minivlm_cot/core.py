@@ -160,7 +160,8 @@ def folder_lock(
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),
           (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))                       # byte order marks
 _KINDS = {b"PAR1": "a Parquet file", b"PK\3\4": "a zip archive", b"BZh9": "a bzip2 archive",
-          b"\xfd7zX": "an xz archive", b"\x28\xb5\x2f\xfd": "a zstd archive", b"ARRO": "an Arrow file",
+          b"\xfd7zX": "an xz archive", b"\x28\xb5\x2f\xfd": "a zstd archive",
+          b"ARRO": "an Arrow file",
           b"SQLi": "a data base", b"\x89HDF": "an HDF5 file", b"%PDF": "a PDF"}
 
 def read_text(
@@ -267,16 +268,18 @@ def _said(path):
 def _as_rgb(image, name):
     "Any of Pillow's modes as RGB, or a sentence"
     try:
-        if image.mode == "La": image = image.convert("LA")             # Pillow knows no other way from there
+        # Pillow knows no other way from there
+        if image.mode == "La": image = image.convert("LA")
         if image.mode.startswith(("I", "F")): image = _grey(image)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image.convert("RGB")
     except InputError as e: raise InputError(f"{name} {e}") from None
-    except Exception as e:                                              # a mode that this Pillow cannot convert
-        raise InputError(f"{name} is a picture of mode {image.mode}, which cannot be made RGB ({e}): "
-                         "save it as an RGB PNG.") from None
+    # a mode that this Pillow cannot convert
+    except Exception as e:
+        raise InputError(f"{name} is a picture of mode {image.mode}, which cannot be made RGB "
+                         f"({e}): save it as an RGB PNG.") from None
 
 def _grey(image):
     "Greys of 16 or 32 bits as 8; what is transparent is white"
@@ -294,12 +297,15 @@ def _upright(image):
     except Exception: turn = None
     return image.transpose(Image.Transpose[turn]) if turn else image
 
-_WHITE = dict(b1=1, u1=255, u2=65535, i4=65535)                        # by type; readers put 16 bits into 32
-_BEYOND = .1                               # of white: so far may sharpening and resizing overshoot fractions
-_LIGHTEST = 16                             # a picture in 0…255 that is darker everywhere may also be bright fractions
+# by type; readers put 16 bits into 32
+_WHITE = dict(b1=1, u1=255, u2=65535, i4=65535)
+# of white: so far may sharpening and resizing overshoot fractions
+_BEYOND = .1
+# a picture in 0…255 that is darker everywhere may also be bright fractions
+_LIGHTEST = 16
 
 def _eight_bits(values):
-    "Numbers as 0…255: their type says what is white, of fractions their range, where it leaves no doubt"
+    "Numbers as 0…255: their type says what is white, of fractions their range, if that is clear"
     white = _WHITE.get(values.dtype.str[1:])
     values = values.astype(np.float64)
     known = values[np.isfinite(values)]
@@ -307,8 +313,9 @@ def _eight_bits(values):
     unclear = not white and 1 + spare < high < _LIGHTEST
     if not white: white = 1 if high <= 1 + spare else max(255, high)
     if unclear or low < -spare * white or high > (1 + spare) * white:
-        raise InputError(f"has numbers from {low:.6g} to {high:.6g}, which do not say what is black and "
-                         "what is white: give 8 or 16 bits, fractions 0…1, or numbers 0…255.")
+        raise InputError(f"has numbers from {low:.6g} to {high:.6g}, which do not say what is "
+                         "black and what is white: give 8 or 16 bits, fractions 0…1, or "
+                         "numbers 0…255.")
     seen = np.nan_to_num(values, nan=0, posinf=white).clip(0, white)
     return (seen / white * 255).round().astype(np.uint8)
 
@@ -316,7 +323,7 @@ def _from_dict(image):
     "The file's bytes, or where it lies, and a name for it"
     name = _said(image.get("path") or "The image")
     if isinstance(image.get("bytes"), str):
-        raise InputError(f"{name} has text as its bytes: decode it first, from base64 for instance.")
+        raise InputError(f"{name} has text as its bytes: decode it first, from base64 perhaps.")
     if image.get("bytes") is not None: return image["bytes"], name
     if image.get("path"): return image["path"], name
     raise InputError("A picture given as a dict needs bytes or path.")
@@ -326,8 +333,9 @@ def _from_array(values):
     shape, kind = values.shape, values.dtype.str[1:]
     if kind not in ("b1", "u1", "u2") and values.dtype.kind != "f" or not values.size or not (
             len(shape) == 2 or len(shape) == 3 and shape[2] in (1, 3, 4)):
-        raise InputError(f"An array of {values.dtype} with shape {list(shape)} is no picture: give uint8, "
-                         "uint16, or fractions 0…1, as [height, width] with 1, 3, 4 or no channels behind.")
+        raise InputError(f"An array of {values.dtype} with shape {list(shape)} is no picture: give "
+                         "uint8, uint16, or fractions 0…1, as [height, width], or with 1, 3 or 4 "
+                         "channels behind.")
     if shape[2:] == (1,): values = values[..., 0]
     try: values = values if kind == "u1" else _eight_bits(values)
     except InputError as e: raise InputError(f"The array {e}") from None

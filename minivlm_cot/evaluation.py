@@ -53,11 +53,15 @@ def vqa_score(
     scores = answers if isinstance(answers, dict) else None
     people = as_list(answers if scores is None else list(scores), "The answers of people")
     if not people: raise InputError("There are no answers of people to compare with.")
-    if (said := as_text(said, "What was said")) is None: return 0.          # no answer is never right
-    people = [as_text(a.get("answer") if isinstance(a, dict) else a, "An answer of people") for a in people]
+    # no answer is never right
+    if (said := as_text(said, "What was said")) is None: return 0.
+    people = [as_text(a.get("answer") if isinstance(a, dict) else a, "An answer of people")
+        for a in people]
     said = _normalise(said)
     same = [a is not None and _normalise(a) == said for a in people]
-    if scores: return max((float(as_text(v) or 0) for own, v in zip(same, scores.values()) if own), default=0.)
+    if scores:
+        return max((float(as_text(v) or 0) for own, v in zip(same, scores.values()) if own),
+            default=0.)
     if len(same) == 1: return float(same[0])
     return sum(min(1., (sum(same) - own) / 3) for own in same) / len(same)
 
@@ -208,7 +212,8 @@ def make_row(
 ) -> dict:  # plain values only: it can be written as JSON
     "Put together all that is known about one question: both answers, and the chain checked step by step"
     row = {k: example.get(k) for k in ("question_id", "image_id", "question", "choices", "family", "group", "hops", "split")}
-    if example.get("source"): row["source"] = example["source"]           # names of pictures count within it
+    # names of pictures count within it
+    if example.get("source"): row["source"] = example["source"]
     row["truth"] = gold_answer(example)
     for arm, a in (("cot", cot), ("direct", direct)):
         row |= {f"{arm}_answer": a.answer, f"{arm}_right": exact_match(a.answer, row["truth"]),
@@ -243,11 +248,12 @@ def summarise_arm(
 
 # %% ../nbs/06_evaluation.ipynb #f1508e5e
 def _images(rows):
-    "The image of each row; one without has a picture of its own, and two sources may use one name for two"
+    "The image of each row; one without has its own, and two sources may use one name for two"
     return [f"question {r['question_id']}" if r.get("image_id") is None
         else f"{_naming(r) or ''} image {r['image_id']}".lstrip() for r in rows]
 
-_COCO = ("aokvqa", "vqav2", "okvqa", "coco_captions")                     # they share COCO's numbers
+# they share COCO's numbers
+_COCO = ("aokvqa", "vqav2", "okvqa", "coco_captions")
 
 def _naming(example):
     "Who has named its picture; None where the row does not say"
@@ -402,7 +408,8 @@ def _seen_again(examples, train_examples):
     exam = photos(examples)
     sizes = {_size(e["image"]) for e in exam} - {None}                   # cheap, and most pictures differ in it
     names = {_picture(e["image"]) for e in photos(train_examples) if _size(e["image"]) in sizes} - {None}
-    return {id(e) for e, s in scenes(examples) if s in drawn} | {id(e) for e in exam if names and _picture(e["image"]) in names} | _named_again(examples, train_examples)
+    again = {id(e) for e, s in scenes(examples) if s in drawn} | _named_again(examples, train_examples)
+    return again | {id(e) for e in exam if names and _picture(e["image"]) in names}
 
 def _named_again(examples, train_examples):
     "Which examples (by id()) are of a training example's picture by their image_id"
@@ -418,7 +425,8 @@ def _same_picture(e, t):
     if ours and (e.get("source"), ours) == (t.get("source"), theirs): return True
     a, b = _thumbnail(e), _thumbnail(t)
     if a is None or b is None: return not (ours and theirs) or ours == theirs
-    change = np.abs(a - b)                                               # a copy's: 3 and 19 at most on photographs; others': 26 and 92 at least
+    # of copies of photographs at most 3 and 19, of two photographs at least 26 and 92
+    change = np.abs(a - b)
     return change.mean() <= 5 and change.max() <= 32
 
 def _thumbnail(e):

@@ -98,7 +98,7 @@ def _split_words(split):
 _NO_SPLIT = "".join(f"(?!.*{_split_words(split)})" for split in _PARTS)
 
 def _find(folder, what, *patterns, needed=True, ours=None):
-    "The file whose path fits the first pattern that any fits, and is `ours`; a sentence where none or several do"
+    "The file that fits the first pattern that any fits, and is `ours`; a sentence where none or several do"
     if folder.is_file(): return folder
     files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()),
         key=lambda p: (len(p.parts), p))
@@ -207,7 +207,7 @@ _VQA_MARKS = dict(vqav2="v2_", okvqa="")
 _FIRST = "VQA's first version"
 
 def _whose(data):
-    "Which data set of VQA's form it is, by what it says of itself, else by its numbers; None where nothing tells"
+    "Which data set of VQA's form it is, as it says or as its numbers show; None where nothing tells"
     about = data if isinstance(data, dict) else {}
     said = json.dumps(about.get("info"), default=str)
     if re.search("OK-?VQA", said, re.I): return "okvqa"
@@ -222,7 +222,7 @@ def _whose(data):
     return _by_numbers([(r.get("question_id"), r.get("image_id")) for r in rows])
 
 def _by_numbers(pairs):
-    "A question's number is its picture's and one digit more; VQAv2's has three, OK-VQA begins after VQA's three questions"
+    "A question's number is its picture's and a digit, in VQAv2 three; VQA's are 0 to 2, OK-VQA's come after"
     pairs = [(int(q), int(i)) for q, i in pairs
         if all(re.fullmatch(r"\d{1,18}", str(n), re.A) for n in (q, i))]
     pictures = {i for _, i in pairs}
@@ -235,8 +235,9 @@ def _by_numbers(pairs):
     return _FIRST if max(digits) < 3 and len(pairs) > len(pictures) else None
 
 def _only(source):
-    "Of some files those that say to be the source's, else those that do not say; one with VQAv2's name need not be opened"
+    "Of some files those that say to be the source's, else those that do not say"
     known = {}
+    # VQAv2's are large, and their own name is enough
     def whose(path):
         try: return "vqav2" if path.name.startswith("v2_") else _whose(read_records(path))
         except InputError: return None                                  # said when it is read
@@ -262,7 +263,8 @@ def _vqa_file(source, folder, split, kind, needed=True):
     loose = rf"{others}[^/]*{kind[:6]}[^/]*{{}}[^/]*\.jsonl?(\.gz)?"
     both = [loose.format(_split_words(split)),
         rf"{others}(?=[^/]*{_split_words(split)})[^/]*{kind[:6]}[^/]*\.jsonl?(\.gz)?"]
-    return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed, ours=_only(source))
+    return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed,
+        ours=_only(source))
 
 def _read_vqa(folder, split, images, source="vqav2"):
     path = _vqa_file(source, folder, split, "question")
@@ -327,8 +329,10 @@ def _convert_vqa(r, name):
     if not answers: answers = as_list([r.get("multiple_choice_answer")])
     published = dict(soft_answers=scores) if scores else {}            # a score each, not people
     said = [a for a in answers if as_text(a, "an answer")]
-    rationales = [create_synthetic_rationale(question, get_most_common_answer(said))] if said else []
-    return dict(image=r["image"], image_id=_vqa_picture(r) or r["question_id"], question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
+    best = get_most_common_answer(said) if said else None
+    rationales = [create_synthetic_rationale(question, best)] if said else []
+    return dict(image=r["image"], image_id=_vqa_picture(r) or r["question_id"],
+        question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
         direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template", **published)
 
 # %% ../nbs/03b_sources.ipynb #9a8f214c
@@ -510,7 +514,8 @@ def _read_nlvr(folder, split, images):
         yield _with(_with(r, images=six), image=first)
 
 def _convert_nlvr(r, name):
-    if "left_url" in r or "synset" in r: raise InputError("it is of NLVR2, which asks about two photographs")
+    if "left_url" in r or "synset" in r:
+        raise InputError("it is of NLVR2, which asks about two photographs")
     boxes = [", ".join(f"{_NLVR_SIZES.get(o['size'], '')} {_NLVR_COLOURS.get(o['color'], o['color'])} {o['type']}".strip() for o in box) or "nothing" for box in r.get("structured_rep") or []]
     rationale = " ".join(f"Box {n}: {things}." for n, things in enumerate(boxes, 1))
     sentence, label = as_text(r.get("sentence"), "its sentence"), r.get("label")
