@@ -408,8 +408,9 @@ def _seen_again(examples, train_examples):
     exam = photos(examples)
     sizes = {_size(e["image"]) for e in exam} - {None}                   # cheap, and most pictures differ in it
     names = {_picture(e["image"]) for e in photos(train_examples) if _size(e["image"]) in sizes} - {None}
-    again = {id(e) for e, s in scenes(examples) if s in drawn} | _named_again(examples, train_examples)
-    return again | {id(e) for e in exam if names and _picture(e["image"]) in names}
+    again = {id(e) for e, s in scenes(examples) if s in drawn}
+    again |= {id(e) for e in exam if names and _picture(e["image"]) in names}
+    return again | _named_again(examples, train_examples)
 
 def _named_again(examples, train_examples):
     "Which examples (by id()) are of a training example's picture by their image_id"

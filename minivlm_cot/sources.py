@@ -98,7 +98,7 @@ def _split_words(split):
 _NO_SPLIT = "".join(f"(?!.*{_split_words(split)})" for split in _PARTS)
 
 def _find(folder, what, *patterns, needed=True, ours=None):
-    "The file that fits the first pattern that any fits, and is `ours`; a sentence where none or several do"
+    "The file of the first pattern that any fits, if it is `ours`; a sentence for none or several"
     if folder.is_file(): return folder
     files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()),
         key=lambda p: (len(p.parts), p))
@@ -207,7 +207,7 @@ _VQA_MARKS = dict(vqav2="v2_", okvqa="")
 _FIRST = "VQA's first version"
 
 def _whose(data):
-    "Which data set of VQA's form it is, as it says or as its numbers show; None where nothing tells"
+    "Which data set of VQA's form it is, as it says or its numbers show; None where nothing tells"
     about = data if isinstance(data, dict) else {}
     said = json.dumps(about.get("info"), default=str)
     if re.search("OK-?VQA", said, re.I): return "okvqa"
@@ -222,7 +222,7 @@ def _whose(data):
     return _by_numbers([(r.get("question_id"), r.get("image_id")) for r in rows])
 
 def _by_numbers(pairs):
-    "A question's number is its picture's and a digit, in VQAv2 three; VQA's are 0 to 2, OK-VQA's come after"
+    "A question's number is its picture's and a digit, in VQAv2 three: VQA's 0 to 2, OK-VQA's higher"
     pairs = [(int(q), int(i)) for q, i in pairs
         if all(re.fullmatch(r"\d{1,18}", str(n), re.A) for n in (q, i))]
     pictures = {i for _, i in pairs}
@@ -317,7 +317,7 @@ def _read_okvqa(folder, split, images): return _read_vqa(folder, split, images, 
 
 def _vqa_picture(r):
     "COCO's number, which rows with soft labels may hold in the name of the file alone"
-    return r["img_id"] if r.get("image_id") is None and "img_id" in r else r.get("image_id")
+    return r["img_id"] if r.get("image_id") is None and "img_id" in r else r["image_id"]
 
 def _convert_vqa(r, name):
     question = r.get("question") or r.get("sent")
@@ -330,8 +330,9 @@ def _convert_vqa(r, name):
     published = dict(soft_answers=scores) if scores else {}            # a score each, not people
     said = [a for a in answers if as_text(a, "an answer")]
     best = get_most_common_answer(said) if said else None
+    picture = _vqa_picture(r) if {"image_id", "img_id"} & r.keys() else r["question_id"]
     rationales = [create_synthetic_rationale(question, best)] if said else []
-    return dict(image=r["image"], image_id=_vqa_picture(r) or r["question_id"],
+    return dict(image=r["image"], image_id=picture,
         question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
         direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template", **published)
 
