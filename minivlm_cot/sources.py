@@ -91,11 +91,12 @@ def _list_in(data, path, field):
 _DATA = re.compile(r".*\.(json|jsonl|txt|csv|tsv)(\.gz)?", re.I)
 _PARTS = dict(train="train", validation="val(id|idation)?|dev", test="test")
 
-def _split_words(split):
+def _split_words(split, more=""):
     "A pattern of a split's names, standing as a word; val2014 is one"
-    return rf"(?<![a-z])({_PARTS.get(split, re.escape(split))})(?![a-z])"
+    return rf"(?<![a-z])({_PARTS.get(split, re.escape(split))}){more}(?![a-z])"
 
-_NO_SPLIT = "".join(f"(?!.*{_split_words(split)})" for split in _PARTS)
+# CLEVR's second form has splits such as trainA
+_NO_SPLIT = "".join(f"(?!.*{_split_words(split, '[ab]?')})" for split in _PARTS)
 
 def _find(folder, what, *patterns, needed=True, ours=None):
     "The file of the first pattern that any fits, if it is `ours`; a sentence for none or several"
@@ -600,10 +601,12 @@ def _read_flickr8k(folder, split, images):
         if keep is None or file in keep: yield dict(image=found.get(file), file=file, captions=[caption], key=f"{file}#{n}")
 
 def _read_coco_captions(folder, split, images):
+    # what models said, and another data set
+    no = r"(?![^/]*(results|nocaps))"
     path = _find(folder, f"COCO's {split} captions",
         rf"captions_{_short(split)}20\d\d\.json(\.gz)?",
-        rf"(?=[^/]*{_split_words(split)})[^/]*captions[^/]*\.json(\.gz)?",
-                 rf"(?=[^/]*$){_NO_SPLIT}[^/]*captions[^/]*\.json(\.gz)?")
+        rf"(?=[^/]*{_split_words(split)}){no}[^/]*captions[^/]*\.json(\.gz)?",
+        rf"(?=[^/]*$){_NO_SPLIT}{no}[^/]*captions[^/]*\.json(\.gz)?")
     for a in _records(path, "annotations"):
         yield _with(a, image=lambda a: _coco(folder, images, a["image_id"], path, split),
             file=lambda a: a["image_id"], captions=lambda a: [a["caption"]],

@@ -306,6 +306,19 @@ def test_nlvr2_is_not_nlvr(tmp_path):
     fails("NLVR2", source="nlvr", split="validation", folder=tmp_path, pictures=False)
 
 
+@pytest.mark.parametrize("name", ["captions_val2014_fakecap_results.json", "nocaps_val_4500_captions.json", "captions_results.json"])
+def test_captions_that_are_not_coco_s(tmp_path, name):
+    rows = [dict(id=1, image_id=1, caption="A dog.")]
+    write(tmp_path / name, rows if "results" in name else dict(annotations=rows))
+    fails(name, "There is no file", source="coco_captions", split="validation", folder=tmp_path, pictures=False)
+
+
+@pytest.mark.parametrize("name", ["CLEVR_trainA_questions.json", "CLEVR_valB_questions.json"])
+def test_splits_of_clevr_s_second_form_are_no_split_of_the_first(tmp_path, name):
+    write(tmp_path / name, dict(questions=[dict(question="Is it?", image_filename="a.png", question_index=0)]))
+    for split in SPLITS: fails(name, "There is no file", source="clevr", split=split, folder=tmp_path, pictures=False, answers=False)
+
+
 # ------------------------------------------------------------------ A-OKVQA
 
 def aokvqa(root):
