@@ -210,7 +210,8 @@ _FIRST = "VQA's first version"
 def _whose(data):
     "Which data set of VQA's form it is, as it says or its numbers show; None where nothing tells"
     about = data if isinstance(data, dict) else {}
-    said = json.dumps(about.get("info"), default=str)
+    info = about.get("info") if isinstance(about.get("info"), dict) else {}
+    said = " ".join(v for v in info.values() if isinstance(v, str))
     if re.search("OK-?VQA", said, re.I): return "okvqa"
     if "abstract" in str(about.get("data_type")): return "VQA's abstract scenes"
     if version := re.search(r"\bv(\d\.\d+) of the VQA dataset", said):
