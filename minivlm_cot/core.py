@@ -159,7 +159,10 @@ def folder_lock(
 # %% ../nbs/00_core.ipynb #d4788a33
 _MARKS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"),
           (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))                       # byte order marks
-_KINDS = {b"PAR1": "a Parquet file", b"PK\3\4": "a zip archive"}
+_KINDS = {b"PAR1": "a Parquet file", b"PK\3\4": "a zip archive", b"BZh9": "a bzip2 archive",
+          b"\xfd7zX": "an xz archive", b"\x28\xb5\x2f\xfd": "a zstd archive",
+          b"ARRO": "an Arrow file",
+          b"SQLi": "a data base", b"\x89HDF": "an HDF5 file", b"%PDF": "a PDF"}
 
 def read_text(
     path,  # a text file, packed with gzip or not, whatever its name says
@@ -238,7 +241,7 @@ def open_image(
 ) -> Image.Image:  # mode RGB, upright
     "Open any picture as RGB: turned upright, 16 bits scaled to 8, transparency laid on white"
     if isinstance(image, dict): image, name = _from_dict(image)
-    else: name = str(image) if isinstance(image, (str, Path)) else "The image"
+    else: name = _said(image) if isinstance(image, (str, Path)) else "The image"
     if isinstance(image, np.ndarray): image = _from_array(image)
     if isinstance(image, (bytes, bytearray, memoryview)): image = BytesIO(image)
     if not (isinstance(image, (str, Path, Image.Image)) or hasattr(image, "read")):
@@ -250,15 +253,40 @@ def open_image(
     except FileNotFoundError: raise InputError(f"There is no file {name}.") from None
     except UnidentifiedImageError: raise InputError(f"{name} is not an image that can be read: use JPEG, PNG or WebP.") from None
     except Exception as e:                                              # what a decoder raises depends on the format
-        raise InputError(f"{name} cannot be read as an image ({e}).") from None
-    image = _upright(image)
-    if image.mode.startswith(("I", "F")): image = Image.fromarray(_eight_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
+        why = getattr(e, "strerror", None) or e
+        raise InputError(f"{name} cannot be read as an image ({why}).") from None
+    if not all(image.size): raise InputError(f"{name} has no pixels.")
+    image = _as_rgb(_upright(image), name)
     image.info = {}                                                     # opened again, it is not turned again
     return image
+
+def _said(path):
+    "A name as a message can hold it: pictures come as text too, and that is long"
+    text = str(path)
+    return text if len(text) <= 300 else f"{text[:60]}…"
+
+def _as_rgb(image, name):
+    "Any of Pillow's modes as RGB, or a sentence"
+    try:
+        # Pillow knows no other way from there
+        if image.mode == "La": image = image.convert("LA")
+        if image.mode.startswith(("I", "F")): image = _grey(image)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return image.convert("RGB")
+    except InputError as e: raise InputError(f"{name} {e}") from None
+    # a mode that this Pillow cannot convert
+    except Exception as e:
+        raise InputError(f"{name} is a picture of mode {image.mode}, which cannot be made RGB "
+                         f"({e}): save it as an RGB PNG.") from None
+
+def _grey(image):
+    "Greys of 16 or 32 bits as 8; what is transparent is white"
+    values, clear = np.asarray(image), image.info.get("transparency")
+    grey = _eight_bits(values)
+    if isinstance(clear, int): grey[values == clear] = 255
+    return Image.fromarray(grey)
 
 _TURNS = dict(enumerate(("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE",
                          "ROTATE_270", "TRANSVERSE", "ROTATE_90"), 2))     # EXIF's numbers 2 to 8
@@ -269,33 +297,48 @@ def _upright(image):
     except Exception: turn = None
     return image.transpose(Image.Transpose[turn]) if turn else image
 
+# by type; readers put 16 bits into 32
+_WHITE = dict(b1=1, u1=255, u2=65535, i4=65535)
+# of white: so far may sharpening and resizing overshoot fractions
+_BEYOND = .1
+# a picture in 0…255 that is darker everywhere may also be bright fractions
+_LIGHTEST = 16
+
 def _eight_bits(values):
-    "Numbers of any range as 0…255: fractions and 16 bits are scaled, since convert() would clip"
-    integer = values.dtype.kind in "iu"
+    "Numbers as 0…255: their type says what is white, of fractions their range, if that is clear"
+    white = _WHITE.get(values.dtype.str[1:])
     values = values.astype(np.float64)
-    most = values[np.isfinite(values)].max(initial=0)
-    if most <= 255: top = 255 if integer or most > 1 else 1
-    else: top = max(most, 65535) if integer else most
-    return (np.nan_to_num(values, nan=0, posinf=top).clip(0, top) / top * 255).round().astype(np.uint8)
+    known = values[np.isfinite(values)]
+    low, high, spare = known.min(initial=0), known.max(initial=0), 0 if white else _BEYOND
+    unclear = not white and 1 + spare < high < _LIGHTEST
+    if not white: white = 1 if high <= 1 + spare else max(255, high)
+    if unclear or low < -spare * white or high > (1 + spare) * white:
+        raise InputError(f"has numbers from {low:.6g} to {high:.6g}, which do not say what is "
+                         "black and what is white: give 8 or 16 bits, fractions 0…1, or "
+                         "numbers 0…255.")
+    seen = np.nan_to_num(values, nan=0, posinf=white).clip(0, white)
+    return (seen / white * 255).round().astype(np.uint8)
 
 def _from_dict(image):
     "The file's bytes, or where it lies, and a name for it"
-    name = image.get("path") or "The image"
+    name = _said(image.get("path") or "The image")
+    if isinstance(image.get("bytes"), str):
+        raise InputError(f"{name} has text as its bytes: decode it first, from base64 perhaps.")
     if image.get("bytes") is not None: return image["bytes"], name
     if image.get("path"): return image["path"], name
     raise InputError("A picture given as a dict needs bytes or path.")
 
 def _from_array(values):
     "An array as a PIL image, where its shape and numbers leave no doubt"
-    shape = values.shape
-    if values.dtype != np.uint8 and values.dtype.kind != "f" or not values.size or not (
-            len(shape) == 2 or len(shape) == 3 and shape[2] in (3, 4)):
-        raise InputError(f"An array of {values.dtype} with shape {list(shape)} is no picture: give uint8, "
-                         "or fractions 0…1, as [height, width], [height, width, 3] or [height, width, 4].")
-    if values.dtype.kind == "f":
-        if np.nanmin(values, initial=0) < 0:
-            raise InputError("An array with numbers below 0 is no picture: give fractions 0…1.")
-        values = _eight_bits(values)
+    shape, kind = values.shape, values.dtype.str[1:]
+    if kind not in ("b1", "u1", "u2") and values.dtype.kind != "f" or not values.size or not (
+            len(shape) == 2 or len(shape) == 3 and shape[2] in (1, 3, 4)):
+        raise InputError(f"An array of {values.dtype} with shape {list(shape)} is no picture: give "
+                         "uint8, uint16, or fractions 0…1, as [height, width], or with 1, 3 or 4 "
+                         "channels behind.")
+    if shape[2:] == (1,): values = values[..., 0]
+    try: values = values if kind == "u1" else _eight_bits(values)
+    except InputError as e: raise InputError(f"The array {e}") from None
     return Image.fromarray(np.ascontiguousarray(values))
 
 def picture_name(

@@ -304,7 +304,7 @@ def undress(
     text,  # an answer, or None
 ) -> str:  # "" for None
     "An answer without its dress: case, outer spaces, marks at the end, bold, quotes, \\\\boxed{}, “Answer:”"
-    bare, before = answer_text("" if text is None else text).replace("\u2212", "-").strip(), None
+    bare, before = answer_text("" if _plain(text) is None else text).replace("\u2212", "-").strip(), None
     raw = bare.lower()
     while bare != before:
         before = bare

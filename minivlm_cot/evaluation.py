@@ -10,7 +10,7 @@ __all__ = ['exact_match', 'strict_match', 'vqa_score', 'wilson_interval', 'mcnem
 
 # %% ../nbs/06_evaluation.ipynb #8930b5bf
 import math, os, re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, asdict
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from .core import InputError, load_json, open_image, picture_name, process_state, save_json, save_together
 from .scenes import FAMILIES, Scene, check_chain
-from .dataset import (ARMS, answer_text, as_list, example_image, gold_answer, holds_reasoning,
+from .dataset import (ARMS, answer_text, as_list, as_text, example_image, gold_answer, holds_reasoning,
                                  is_answered, undress)
 from .generation import Answer, generate_answers, generate_both, rank_both
 
@@ -50,11 +50,18 @@ def vqa_score(
     answers,  # what people said, ten as a rule; or the published score of each answer, {answer: score}
 ) -> float:  # in 0…1
     "Score an answer after normalising it: the mean, over each person left out, of min(1, matches / 3) among the others"
-    if not answers: raise InputError("There are no answers of people to compare with.")
-    if said is None or not answer_text(said).strip(): return 0.              # no answer is never right
+    scores = answers if isinstance(answers, dict) else None
+    people = as_list(answers if scores is None else list(scores), "The answers of people")
+    if not people: raise InputError("There are no answers of people to compare with.")
+    # no answer is never right
+    if (said := as_text(said, "What was said")) is None: return 0.
+    people = [as_text(a.get("answer") if isinstance(a, dict) else a, "An answer of people")
+        for a in people]
     said = _normalise(said)
-    if isinstance(answers, dict): return float(max((v for a, v in answers.items() if _normalise(a) == said), default=0))
-    same = [_normalise(a) == said for a in answers]
+    same = [a is not None and _normalise(a) == said for a in people]
+    if scores:
+        return max((float(as_text(v) or 0) for own, v in zip(same, scores.values()) if own),
+            default=0.)
     if len(same) == 1: return float(same[0])
     return sum(min(1., (sum(same) - own) / 3) for own in same) / len(same)
 
@@ -205,6 +212,8 @@ def make_row(
 ) -> dict:  # plain values only: it can be written as JSON
     "Put together all that is known about one question: both answers, and the chain checked step by step"
     row = {k: example.get(k) for k in ("question_id", "image_id", "question", "choices", "family", "group", "hops", "split")}
+    # names of pictures count within it
+    if example.get("source"): row["source"] = example["source"]
     row["truth"] = gold_answer(example)
     for arm, a in (("cot", cot), ("direct", direct)):
         row |= {f"{arm}_answer": a.answer, f"{arm}_right": exact_match(a.answer, row["truth"]),
@@ -239,8 +248,17 @@ def summarise_arm(
 
 # %% ../nbs/06_evaluation.ipynb #f1508e5e
 def _images(rows):
-    "The image of each row; one without has a picture of its own"
-    return [f"question {r['question_id']}" if r.get("image_id") is None else f"image {r['image_id']}" for r in rows]
+    "The image of each row; one without has its own, and two sources may use one name for two"
+    return [f"question {r['question_id']}" if r.get("image_id") is None
+        else f"{_naming(r) or ''} image {r['image_id']}".lstrip() for r in rows]
+
+# they share COCO's numbers
+_COCO = ("aokvqa", "vqav2", "okvqa", "coco_captions")
+
+def _naming(example):
+    "Who has named its picture; None where the row does not say"
+    source = example.get("source") or (example.get("scene") is not None and "scenes") or None
+    return "COCO" if source in _COCO else source
 
 # %% ../nbs/06_evaluation.ipynb #e591c7e5
 def _tidy(x):
@@ -367,15 +385,14 @@ def check_exam(
 ) -> None:
     "Refuse an exam that could not be trusted; the message names the question"
     if not examples: raise InputError("There are no examples to evaluate: give at least one.")
-    seen, known = set(), {e.get("image_id") for e in train_examples or []} - {None}
-    again = _seen_again(examples, train_examples or [])
+    seen, again = set(), _seen_again(examples, train_examples or [])
     for e in examples:
         qid = e.get("question_id")
         if qid in seen: raise InputError(f"Question {qid} occurs twice: each question may count once.")
         if not is_answered(e): raise InputError(f"Question {qid} has no published answer, so nobody can tell what is right.")
         if e.get("scene") is not None and e.get("family") not in FAMILIES:
             raise InputError(f"Question {qid} has the unknown family {e.get('family')!r}; the families are {', '.join(FAMILIES)}.")
-        if e.get("image_id") in known or id(e) in again:
+        if id(e) in again:
             raise InputError(f"Picture {e.get('image_id')} of question {qid} was in training: an exam needs pictures never seen.")
         seen.add(qid)
 
@@ -391,7 +408,35 @@ def _seen_again(examples, train_examples):
     exam = photos(examples)
     sizes = {_size(e["image"]) for e in exam} - {None}                   # cheap, and most pictures differ in it
     names = {_picture(e["image"]) for e in photos(train_examples) if _size(e["image"]) in sizes} - {None}
-    return {id(e) for e, s in scenes(examples) if s in drawn} | {id(e) for e in exam if names and _picture(e["image"]) in names}
+    again = {id(e) for e, s in scenes(examples) if s in drawn}
+    again |= {id(e) for e in exam if names and _picture(e["image"]) in names}
+    return again | _named_again(examples, train_examples)
+
+def _named_again(examples, train_examples):
+    "Which examples (by id()) are of a training example's picture by their image_id"
+    def name(e): return None if e.get("image_id") is None else answer_text(e["image_id"])
+    known = defaultdict(list)
+    for t in train_examples:
+        if (named := name(t)) is not None: known[named].append(t)
+    return {id(e) for e in examples if any(_same_picture(e, t) for t in known.get(name(e), ()))}
+
+def _same_picture(e, t):
+    "Of two rows with one image_id: that counts within a source; between sources, look at both"
+    ours, theirs = _naming(e), _naming(t)
+    if ours and (e.get("source"), ours) == (t.get("source"), theirs): return True
+    a, b = _thumbnail(e), _thumbnail(t)
+    if a is None or b is None: return not (ours and theirs) or ours == theirs
+    # of copies of photographs at most 3 and 19, of two photographs at least 26 and 92
+    change = np.abs(a - b)
+    return change.mean() <= 5 and change.max() <= 32
+
+def _thumbnail(e):
+    "Its picture in 16 by 16; None where it cannot be seen"
+    image = e.get("image")
+    if image is None and e.get("scene") is None: return None
+    return _of(_small, image if image is not None else example_image(e))
+
+def _small(image): return np.int16(open_image(image).resize((16, 16), Image.Resampling.BOX))
 
 @lru_cache(None)
 def _of_file(read, path, changed): return read(path)

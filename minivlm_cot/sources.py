@@ -7,7 +7,7 @@ __all__ = ['SOURCES', 'Rows', 'read_records', 'coco_picture', 'create_synthetic_
            'clevr_rationale', 'Source', 'load_examples', 'load_with_fallback', 'real_data']
 
 # %% ../nbs/03b_sources.ipynb #e7089416
-import csv, gzip, json, os, re
+import ast, csv, gzip, json, os, re
 from collections import Counter
 from dataclasses import dataclass
 from io import StringIO
@@ -74,7 +74,10 @@ def _is_json(text):
 
 def _records(path, field=None, lines=False):
     "The list of records in a file: the file itself, or its `field`"
-    data = read_records(path, lines)
+    return _list_in(read_records(path, lines), path, field)
+
+def _list_in(data, path, field):
+    "The list of records in what a file holds"
     # JSON lines, one of them
     if isinstance(data, dict) and {"question", "sent", "sentence", "input"} & data.keys():
         return [data]
@@ -88,22 +91,25 @@ def _records(path, field=None, lines=False):
 _DATA = re.compile(r".*\.(json|jsonl|txt|csv|tsv)(\.gz)?", re.I)
 _PARTS = dict(train="train", validation="val(id|idation)?|dev", test="test")
 
-def _split_words(split):
+def _split_words(split, more=""):
     "A pattern of a split's names, standing as a word; val2014 is one"
-    return rf"(?<![a-z])({_PARTS.get(split, re.escape(split))})(?![a-z])"
+    return rf"(?<![a-z])({_PARTS.get(split, re.escape(split))}){more}(?![a-z])"
 
-_NO_SPLIT = "".join(f"(?!.*{_split_words(split)})" for split in _PARTS)
+# CLEVR's second form has splits such as trainA
+_NO_SPLIT = "".join(f"(?!.*{_split_words(split, '[ab]?')})" for split in _PARTS)
 
-def _find(folder, what, *patterns, needed=True):
-    "The file whose path fits the first pattern that any fits; a sentence where none or several do"
+def _find(folder, what, *patterns, needed=True, ours=None):
+    "The file of the first pattern that any fits, if it is `ours`; a sentence for none or several"
     if folder.is_file(): return folder
     files = sorted((p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()),
         key=lambda p: (len(p.parts), p))
     names = {p: p.relative_to(folder).as_posix() for p in files}
     names = {p: name for p, name in names.items()
         if not any(part.startswith((".", "__MACOSX")) for part in name.split("/"))}
+    alien = {}
     for pattern in patterns:
         found = [p for p, name in names.items() if re.fullmatch(rf"(.*/)?{pattern}", name, re.I)]
+        if ours: found, alien = ours(found), alien | dict.fromkeys(names[p] for p in found)
         if len(found) > 1:
             several = _some([names[p] for p in found])
             raise InputError(f"Several files below {folder} could be {what}: {several}. "
@@ -111,6 +117,7 @@ def _find(folder, what, *patterns, needed=True):
         if found: return found[0]
     if not needed: return None
     there = f"There are {_some(list(names.values()))}." if names else "There is no data file at all."
+    if alien: there += f" What {_some(list(alien))} holds is another data set's."
     raise InputError(f"There is no file below {folder} that is {what}. {there}")
 
 def _some(names):
@@ -136,14 +143,15 @@ _COCO_PREFIXES = ("COCO_train2014_", "COCO_val2014_", "COCO_test2014_", "COCO_te
 
 def coco_picture(
     folder,  # COCO's pictures, directly or in COCO's own folders such as train2017
-    image_id,  # COCO's number
+    image_id,  # COCO's number, or a name such as COCO_val2014_000000000139
     first:str="",  # the part of COCO to look in first, such as val2014
 ) -> Path|None:  # None where there is none
     "Find a COCO picture by its number, by either year's name"
-    text = as_text(image_id, "its image_id")
-    if text is None or not re.fullmatch(r"\d{1,12}", text.strip(), re.A):
+    text = re.fullmatch(r"(?:COCO_[a-z]+20\d\d_)?(\d{1,12})(?:\.jpg)?",
+        (as_text(image_id, "its image_id") or "").strip(), re.A)
+    if text is None:
         raise InputError(f"its image_id is {image_id!r}, not COCO's number of a picture")
-    number, folder = f"{int(text):012d}", Path(folder)
+    number, folder = f"{int(text[1]):012d}", Path(folder)
     # sorting keeps the order of equals
     def rank(part): return (first not in part, first.rstrip("0123456789") not in part)
     for place in sorted(_COCO_PLACES, key=rank):
@@ -197,31 +205,87 @@ _VQA_YEARS = dict(train="train2014", validation="val2014", test="test2015")
 # OK-VQA's files have the names of VQA's first version
 _VQA_MARKS = dict(vqav2="v2_", okvqa="")
 
+_FIRST = "VQA's first version"
+
+def _whose(data):
+    "Which data set of VQA's form it is, as it says or its numbers show; None where nothing tells"
+    about = data if isinstance(data, dict) else {}
+    info = about.get("info") if isinstance(about.get("info"), dict) else {}
+    said = " ".join(v for v in info.values() if isinstance(v, str))
+    if re.search("OK-?VQA", said, re.I): return "okvqa"
+    if "abstract" in str(about.get("data_type")): return "VQA's abstract scenes"
+    if version := re.search(r"\bv(\d\.\d+) of the VQA dataset", said):
+        return "vqav2" if float(version[1]) >= 1.9 else _FIRST
+    rows = data if isinstance(data, list) else about.get("questions") or about.get("annotations")
+    rows = [r for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
+    people = (a for r in rows for a in (r["answers"] if isinstance(r.get("answers"), list) else ()))
+    # OK-VQA alone keeps what people typed
+    if any(isinstance(a, dict) and "raw_answer" in a for a in islice(people, 1000)): return "okvqa"
+    return _by_numbers([(r.get("question_id"), r.get("image_id")) for r in rows])
+
+def _by_numbers(pairs):
+    "A question's number is its picture's and a digit, in VQAv2 three: VQA's 0 to 2, OK-VQA's higher"
+    pairs = [(int(q), int(i)) for q, i in pairs
+        if all(re.fullmatch(r"\d{1,18}", str(n), re.A) for n in (q, i))]
+    pictures = {i for _, i in pairs}
+    # small numbers may fit by chance
+    if max(pictures, default=0) < 1000: return None
+    if all(q // 1000 == i for q, i in pairs): return "vqav2"
+    if not all(q // 10 == i for q, i in pairs): return None
+    digits = {q % 10 for q, _ in pairs}
+    if min(digits) > 2: return "okvqa"
+    return _FIRST if max(digits) < 3 and len(pairs) > len(pictures) else None
+
+def _only(source):
+    "Of some files those that say to be the source's, else those that do not say"
+    known = {}
+    # VQAv2's are large, and their own name is enough
+    def whose(path):
+        try: return "vqav2" if path.name.startswith("v2_") else _whose(read_records(path))
+        except InputError: return None                                  # said when it is read
+    def ours(paths):
+        for p in paths: known[p] = known[p] if p in known else whose(p)
+        return [p for p in paths if known[p] == source] or [p for p in paths if known[p] is None]
+    return ours
+
+def _vqa_records(source, path, field):
+    "The records of a file that does not say to be another data set's"
+    data = read_records(path)
+    if (other := _whose(data)) not in (None, source):
+        raise InputError(f"{path} is not {source}'s: by what it holds it is of {other}, "
+                         f"which calls its files alike. Give {source}'s own.")
+    return _list_in(data, path, field)
+
 def _vqa_file(source, folder, split, kind, needed=True):
     "The questions or annotations by the publisher's name, or a looser one that is not the other's"
     mark, year = _VQA_MARKS[source], _VQA_YEARS.get(split, split)
     exact = rf"{mark}{'OpenEnded_' if kind == 'question' else ''}mscoco_{year}_{kind}s\.json(\.gz)?"
-    others = r"(?!v2_)(?![^/]*vqa-?v2)"
+    others = r"(?!v2_|MultipleChoice_)(?![^/]*(vqa-?v2|abstract))"
     if source == "vqav2": others = r"(?!OpenEnded_|MultipleChoice_|mscoco_)(?![^/]*ok-?vqa)"
     loose = rf"{others}[^/]*{kind[:6]}[^/]*{{}}[^/]*\.jsonl?(\.gz)?"
     both = [loose.format(_split_words(split)),
         rf"{others}(?=[^/]*{_split_words(split)})[^/]*{kind[:6]}[^/]*\.jsonl?(\.gz)?"]
-    return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed)
+    return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed,
+        ours=_only(source))
 
 def _read_vqa(folder, split, images, source="vqav2"):
     path = _vqa_file(source, folder, split, "question")
-    rows = _records(path, "questions")
+    rows = _vqa_records(source, path, "questions")
     if not any(isinstance(r, dict) and ("answers" in r or "label" in r) for r in rows):
         name = path.name.replace("OpenEnded_", "").replace("questions", "annotations")
         beside = path.with_name(name)
         if beside == path or not beside.is_file():
             searched = not folder.is_file()
             beside = _vqa_file(source, folder, split, "annotation", False) if searched else None
-        answers = _records(beside, "annotations") if beside else []
+        answers = _vqa_records(source, beside, "annotations") if beside else []
         answers = {str(a.get("question_id")): a for a in answers if isinstance(a, dict)}
+        asked = {str(q.get("question_id")) for q in rows if isinstance(q, dict)}
+        if answers and asked and not asked & answers.keys():
+            raise InputError(f"{beside} answers none of the questions in {path}: "
+                             "they belong to two data sets or splits.")
         rows = [_join(q, answers) for q in rows]
     for row in rows:
-        yield _with(row, image=lambda r: _coco(folder, images, r["image_id"], path, split))
+        yield _with(row, image=lambda r: _coco(folder, images, _vqa_picture(r), path, split))
 
 def _join(question, answers):
     "The question with its annotation, unless that is about another picture"
@@ -231,15 +295,47 @@ def _join(question, answers):
         return question | dict(_trouble=InputError("its annotation is about another picture"))
     return question | found
 
+def _scores(label):
+    "The published score of each answer; an empty text is none, nor is one without a score"
+    found = {}
+    if isinstance(label, str):
+        try: label = ast.literal_eval(label.strip() or "None")
+        except (ValueError, SyntaxError, RecursionError, MemoryError): pass
+    if label is None or isinstance(label, float): return found
+    if not isinstance(label, dict):
+        raise InputError(f"its label is {type(label).__name__}, not a score for each answer")
+    for answer, score in label.items():
+        text = as_text(answer, "an answer")
+        number = as_text(score, f"the score that its label gives {str(answer)[:40]!r}")
+        if text is None or number is None: continue
+        try: value = score if type(score) in (int, float) else float(number)
+        except ValueError: value = -1
+        if not 0 <= value <= 1:
+            raise InputError(f"its label gives {text[:40]!r} the score {number}, not one in 0…1")
+        if value: found[text] = value
+    return found
+
 def _read_okvqa(folder, split, images): return _read_vqa(folder, split, images, "okvqa")
+
+def _vqa_picture(r):
+    "COCO's number, which rows with soft labels may hold in the name of the file alone"
+    return r["img_id"] if r.get("image_id") is None and "img_id" in r else r["image_id"]
 
 def _convert_vqa(r, name):
     question = r.get("question") or r.get("sent")
-    if isinstance(r.get("label"), dict): answers = [a for a, score in r["label"].items() for _ in range(round(3 * score))]
-    else: answers = [a["answer"] if isinstance(a, dict) else a for a in as_list(r.get("answers"))]
-    published = dict(soft_answers=dict(r["label"])) if isinstance(r.get("label"), dict) else {}     # a score each, not people
-    rationales = [create_synthetic_rationale(question, get_most_common_answer(answers))] if answers else []
-    return dict(image=r["image"], image_id=r.get("image_id", r["question_id"]), question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
+    people = as_list(r.get("answers"), "its answers")
+    answers = [a["answer"] if isinstance(a, dict) else a for a in people]
+    scores = _scores(r.get("label")) if isinstance(r.get("label"), dict) or not people else {}
+    if scores: answers = [a for a, score in scores.items() for _ in range(max(1, round(3 * score)))]
+    # all that some copies keep of the people
+    if not answers: answers = as_list([r.get("multiple_choice_answer")])
+    published = dict(soft_answers=scores) if scores else {}            # a score each, not people
+    said = [a for a in answers if as_text(a, "an answer")]
+    best = get_most_common_answer(said) if said else None
+    picture = _vqa_picture(r) if {"image_id", "img_id"} & r.keys() else r["question_id"]
+    rationales = [create_synthetic_rationale(question, best)] if said else []
+    return dict(image=r["image"], image_id=picture,
+        question_id=r["question_id"], question=question, choices=[], correct_choice_idx=None,
         direct_answers=answers, difficult_direct_answer=False, rationales=rationales, synthetic=True, rationale_from="template", **published)
 
 # %% ../nbs/03b_sources.ipynb #9a8f214c
@@ -421,6 +517,8 @@ def _read_nlvr(folder, split, images):
         yield _with(_with(r, images=six), image=first)
 
 def _convert_nlvr(r, name):
+    if "left_url" in r or "synset" in r:
+        raise InputError("it is of NLVR2, which asks about two photographs")
     boxes = [", ".join(f"{_NLVR_SIZES.get(o['size'], '')} {_NLVR_COLOURS.get(o['color'], o['color'])} {o['type']}".strip() for o in box) or "nothing" for box in r.get("structured_rep") or []]
     rationale = " ".join(f"Box {n}: {things}." for n, things in enumerate(boxes, 1))
     sentence, label = as_text(r.get("sentence"), "its sentence"), r.get("label")
@@ -504,10 +602,12 @@ def _read_flickr8k(folder, split, images):
         if keep is None or file in keep: yield dict(image=found.get(file), file=file, captions=[caption], key=f"{file}#{n}")
 
 def _read_coco_captions(folder, split, images):
+    # what models said, and another data set
+    no = r"(?![^/]*(results|nocaps))"
     path = _find(folder, f"COCO's {split} captions",
         rf"captions_{_short(split)}20\d\d\.json(\.gz)?",
-        rf"(?=[^/]*{_split_words(split)})[^/]*captions[^/]*\.json(\.gz)?",
-                 rf"(?=[^/]*$){_NO_SPLIT}[^/]*captions[^/]*\.json(\.gz)?")
+        rf"(?=[^/]*{_split_words(split)}){no}[^/]*captions[^/]*\.json(\.gz)?",
+        rf"(?=[^/]*$){_NO_SPLIT}{no}[^/]*captions[^/]*\.json(\.gz)?")
     for a in _records(path, "annotations"):
         yield _with(a, image=lambda a: _coco(folder, images, a["image_id"], path, split),
             file=lambda a: a["image_id"], captions=lambda a: [a["caption"]],
@@ -586,7 +686,7 @@ def _collect(source, split, records, limit, answers, pictures, progress):
             row = _tried(rows, name, lambda: _checked(row, record, name, answers, pictures))
             if row is None: continue
             if str(row["question_id"]) in names: rows.leave_out(name, "another row has its name")
-            else: names.add(str(row["question_id"])); rows.append(row)
+            else: names.add(str(row["question_id"])); rows.append(row | dict(source=source))
     if limit is not None: del rows[limit:]                              # a record of captions may have brought one too many
     return rows
 

@@ -543,7 +543,7 @@ def data_identity(
         learned = [[np.asarray(item[n]).tolist() for n in ("input_ids", "labels") if n in item] for item in some]
         return dict(texts=fingerprint(list(data.lengths), learned))
     names = ("arms", "with_choices", "max_length", "seed", "together", "every_rationale")
-    rows = [{k: v for k, v in e.items() if k != "image"} for e in data.examples]
+    rows = [{k: v for k, v in e.items() if k not in ("image", "source")} for e in data.examples]
     return dict(data={n: getattr(data, n) for n in names} | dict(arms=list(data.arms)), texts=fingerprint(rows),
                 pictures=_pictures_identity(data))
 

@@ -1,4 +1,6 @@
 """An exam whose pictures were in training is refused, whatever the pictures are called."""
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,3 +35,45 @@ def test_the_same_scene_under_another_name():
     shown = row(seen[7].get("image"), "file", 99)
     if shown["image"] is not None:
         with pytest.raises(InputError, match="was in training"): check_exam([*other, shown], seen)
+
+
+def test_a_name_counts_within_one_source_alone(tmp_path):
+    "Two pictures that share a name are one only where one source named them, or where they look alike"
+    def exam(train, shown, train_source, source):
+        check_exam([row(shown, 7, 1) | source], [row(train, "7") | train_source])
+    a, b = (picture(n, (8, 6)).resize((64, 48), Image.Resampling.BICUBIC) for n in (1, 2))       # smooth, as photographs are
+    one, other, silent, coco = dict(source="viquae"), dict(source="flickr8k"), {}, dict(source="aokvqa")
+    for first, second in ((one, other), (silent, silent), (silent, one), (coco, dict(source="vqav2"))):
+        exam(a, b, first, second)
+        for copy in (a, a.resize((32, 24)), a.resize((96, 72))):
+            with pytest.raises(InputError, match="Picture 7 of question q1 was in training"): exam(a, copy, first, second)
+    with pytest.raises(InputError, match="was in training"): exam(a, b, one, one)
+    for nothing in (None, b"torn", tmp_path / "gone.jpg"):                # cannot be seen: then the name is all there is
+        exam(nothing, b, one, other)
+        for first, second in ((silent, silent), (silent, one), (one, one), (coco, dict(source="coco_captions"))):
+            with pytest.raises(InputError, match="was in training"): exam(nothing, b, first, second)
+
+
+def test_a_copy_under_its_name_is_found_and_under_another_is_not(tmp_path):
+    real = Image.fromarray(np.uint8(np.linspace(0, 255, 90 * 120 * 3).reshape(90, 120, 3)))
+    real.save(tmp_path / "a.png"), real.resize((60, 45)).save(tmp_path / "b.jpg", quality=40)
+    with pytest.raises(InputError, match="was in training"): check_exam([row(tmp_path / "b.jpg", 1)], [row(tmp_path / "a.png", 1)])
+    check_exam([row(tmp_path / "b.jpg", 2)], [row(tmp_path / "a.png", 1)])        # as the chapter says
+    check_exam([row(tmp_path / "b.jpg", None)], [row(tmp_path / "a.png", None)])
+
+
+def test_rows_say_their_source(tmp_path):
+    from minivlm_cot.sources import load_examples
+    (tmp_path / "images").mkdir()
+    picture(3).save(tmp_path / "images" / "000000000001.jpg")
+    (tmp_path / "a.json").write_text(json.dumps([dict(question_id=5, image_id=1, question="What?", answers=["dog"] * 10)]))
+    (seen,) = load_examples("vqav2", "validation", folder=tmp_path / "a.json")
+    assert seen["source"] == "vqav2"
+    with pytest.raises(InputError, match="was in training"): check_exam([row(picture(4), 1) | dict(source="vqav2")], [seen])
+
+
+def test_pictures_of_two_sources_are_two_clusters():
+    from minivlm_cot.evaluation import _images
+    rows = [dict(question_id=n, image_id=1) | more for n, more in enumerate(({}, {}, dict(source="viquae"), dict(source="flickr8k"),
+        dict(source="okvqa"), dict(source="aokvqa"), dict(source="viquae", image_id=None)))]
+    assert len(set(_images(rows))) == 5 and _images(rows)[:2] == ["image 1"] * 2

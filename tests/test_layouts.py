@@ -211,6 +211,114 @@ def test_vqa_annotations_of_another_picture_are_left_out(tmp_path):
     assert rows.left_out == {"its annotation is about another picture": ["2"]}
 
 
+# ------------------------------------------------------------------ VQA's first version has OK-VQA's names
+
+ABOUT = dict(okvqa="This is v1.0 of the OK-VQA dataset.", first="This is v1.0 of the VQA dataset.",
+    vqav2="This is v2.0 of the VQA dataset.")
+FIRST_NUMBER = dict(okvqa=2971475, first=2971470, vqav2=297147000)
+
+
+def family(root, which, says=True, typed=False, mark="", asked=2, year="val2014", kinds=("questions", "annotations")):
+    "Questions and annotations of one data set of VQA's form, under the names that two of them share"
+    head = dict(info=dict(description=ABOUT[which], version="1.0"), data_type="mscoco", data_subtype=year) if says else {}
+    ids = [(FIRST_NUMBER[which] + k, 297147) for k in range(asked)]
+    person = dict(answer=which, answer_confidence="yes") | (dict(raw_answer=which) if typed else {})
+    questions = [dict(question_id=q, image_id=i, question=f"What is {which}?") for q, i in ids]
+    answers = [dict(question_id=q, image_id=i, answers=[person] * 10) for q, i in ids]
+    held = dict(questions=questions, annotations=answers)
+    for kind, name in (("questions", "OpenEnded_mscoco"), ("annotations", "mscoco")):
+        if kind in kinds: write(root / f"{mark}{name}_{year}_{kind}.json", head | {kind: held[kind]})
+    return root
+
+
+def answers_of(source, folder):
+    rows = load_examples(source, "validation", folder=folder, pictures=False)
+    return {a for r in rows for a in r["direct_answers"]} | {r["question"] for r in rows}
+
+
+@pytest.mark.parametrize("says", [True, False])
+@pytest.mark.parametrize("source", ["okvqa", "vqav2"])
+def test_the_first_version_is_not_read_as_another(tmp_path, says, source):
+    family(tmp_path, "first", says)
+    fails(f"{source}'s questions of validation", "OpenEnded_mscoco_val2014_questions.json", source=source, split="validation", folder=tmp_path, pictures=False)
+    fails("val2014_questions.json is not", "VQA's first version", source=source, split="validation",
+        folder=tmp_path / "OpenEnded_mscoco_val2014_questions.json", pictures=False)
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_all_three_in_one_folder(tmp_path, says):
+    family(tmp_path / "a", "first", says), family(tmp_path / "b", "okvqa", says, typed=True)
+    family(tmp_path / "c", "vqav2", says, mark="v2_")
+    assert answers_of("okvqa", tmp_path) == {"okvqa", "What is okvqa?"}
+    assert answers_of("vqav2", tmp_path) == {"vqav2", "What is vqav2?"}
+
+
+def test_names_that_lie(tmp_path):
+    family(tmp_path / "v2 without its mark", "vqav2"), family(tmp_path / "ok", "okvqa")
+    assert answers_of("okvqa", tmp_path) == {"okvqa", "What is okvqa?"}
+    family(tmp_path / "x", "okvqa", mark="v2_")
+    fails("is not vqav2's: by what it holds it is of okvqa", source="vqav2", split="validation", folder=tmp_path / "x", pictures=False)
+
+
+def test_two_files_that_do_not_tell_are_both_named(tmp_path):
+    for folder in ("a", "b"): family(tmp_path / folder, "first", says=False, asked=1)
+    fails("a/OpenEnded_mscoco_val2014_questions.json", "b/OpenEnded_mscoco_val2014_questions.json", "Give the one",
+        source="okvqa", split="validation", folder=tmp_path, pictures=False)
+    family(tmp_path / "c", "okvqa")
+    assert answers_of("okvqa", tmp_path) == {"okvqa", "What is okvqa?"}
+
+
+def test_answers_of_another_data_set_are_not_joined(tmp_path):
+    family(tmp_path, "okvqa", kinds=["questions"]), family(tmp_path, "first", kinds=["annotations"])
+    fails("annotations.json is not okvqa's", source="okvqa", split="validation", folder=tmp_path, pictures=False)
+    family(tmp_path, "first", says=False, asked=1, kinds=["annotations"])
+    fails("answers none of the questions", source="okvqa", split="validation", folder=tmp_path, pictures=False)
+    write(tmp_path / "mscoco_val2014_annotations.json", "torn")
+    fails("annotations.json is not valid JSON", source="okvqa", split="validation", folder=tmp_path, pictures=False)
+
+
+def test_annotations_elsewhere_are_told_apart(tmp_path):
+    family(tmp_path / "questions", "okvqa", kinds=["questions"])
+    for which, folder in (("first", "a"), ("okvqa", "b")): family(tmp_path / folder, which, kinds=["annotations"])
+    assert answers_of("okvqa", tmp_path) == {"okvqa", "What is okvqa?"}
+
+
+@pytest.mark.parametrize("name", ["MultipleChoice_mscoco_val2014_questions.json", "OpenEnded_abstract_v002_val2015_questions.json"])
+def test_other_files_of_the_first_version(tmp_path, name):
+    write(tmp_path / name, dict(info={}, questions=[dict(question_id=1, image_id=1, question="What?")]))
+    for source in ("okvqa", "vqav2"):
+        fails("There is no file below", source=source, split="validation", folder=tmp_path, pictures=False, answers=False)
+
+
+def test_small_and_odd_numbers_tell_nothing(tmp_path):
+    from minivlm_cot.sources import _whose
+    def told(*pairs): return _whose([dict(question_id=q, image_id=i) for q, i in pairs])
+    assert told((2971475, 297147)) == told(("2971475", "297147")) == "okvqa"
+    assert told((297147003, 297147)) == "vqav2" and told((2971470, 297147)) is None
+    assert told((10, 1), (11, 1)) is told() is told((None, 1)) is told((10.5, float("nan"))) is None
+    for data in (None, 7, "text", [], {}, [None], dict(info=7), dict(questions=7), dict(info=dict(description=None), questions=[7])):
+        assert _whose(data) is None
+
+
+def test_nlvr2_is_not_nlvr(tmp_path):
+    row = dict(identifier="dev-850-0-0", sentence="Two dogs.", label="True", left_url="http://a", right_url="http://b", synset="dog")
+    write(tmp_path / "dev.json", json.dumps(row) + "\n")
+    fails("NLVR2", source="nlvr", split="validation", folder=tmp_path, pictures=False)
+
+
+@pytest.mark.parametrize("name", ["captions_val2014_fakecap_results.json", "nocaps_val_4500_captions.json", "captions_results.json"])
+def test_captions_that_are_not_coco_s(tmp_path, name):
+    rows = [dict(id=1, image_id=1, caption="A dog.")]
+    write(tmp_path / name, rows if "results" in name else dict(annotations=rows))
+    fails(name, "There is no file", source="coco_captions", split="validation", folder=tmp_path, pictures=False)
+
+
+@pytest.mark.parametrize("name", ["CLEVR_trainA_questions.json", "CLEVR_valB_questions.json"])
+def test_splits_of_clevr_s_second_form_are_no_split_of_the_first(tmp_path, name):
+    write(tmp_path / name, dict(questions=[dict(question="Is it?", image_filename="a.png", question_index=0)]))
+    for split in SPLITS: fails(name, "There is no file", source="clevr", split=split, folder=tmp_path, pictures=False, answers=False)
+
+
 # ------------------------------------------------------------------ A-OKVQA
 
 def aokvqa(root):

@@ -202,3 +202,10 @@ def test_a_demo_touches_nothing_that_is_not_its_own(tmp_path, fresh):
         train_demo(tmp_path, Recipe.short(), "cpu", fresh, progress=False)
     assert (tmp_path / "model" / "weights").read_text() == "somebody's"
     assert not (tmp_path / "recipe.json").exists()
+
+
+def test_a_run_from_before_rows_said_their_source_goes_on(made):
+    from minivlm_cot.training import data_identity
+    rows, processor = made
+    before, now = (data_identity(CoTReasoningDataset([r | more for r in rows], processor)) for more in ({}, dict(source="aokvqa")))
+    assert before == now

@@ -1,7 +1,10 @@
 """Rows and files from the wild: a bad row is left out and counted, a bad file is one sentence."""
+import bz2
 import gzip
 import json
+import lzma
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -164,7 +167,8 @@ def test_numpy_and_bytes_as_the_hub_may_bring_them():
     want = dict(image=picture, image_id=4, question_id=3, question="What barks?",
         choices=["cat", "dog"], correct_choice_idx=1,
                 direct_answers=["dog"], rationales=[
-                    "It barks."], difficult_direct_answer=True, rationale_from="people")
+                    "It barks."], difficult_direct_answer=True, rationale_from="people",
+                source="aokvqa")
     assert row == want and {k: type(v) for k, v in row.items()} == {k: type(v) for k,
         v in want.items()}
     json.dumps({k: v for k, v in row.items() if k != "image"})
@@ -176,6 +180,99 @@ def test_what_is_no_picture(image):
     rows = _collect("aokvqa", "validation", [PERSON | dict(image=image, question_id="bad")], None,
         True, True, False)
     assert not rows and sum(rows.left_out.values(), []) == ["bad"]
+
+
+# ------------------------------------------------------------------ published scores of answers
+
+def soft(*labels, **how):
+    records = [dict(image=Image.new("RGB", (8, 8)), question_id=n, sent="Which vitamin?", label=label) for n, label in enumerate(labels)]
+    return _collect("okvqa", "validation", records, None, how.get("answers", True), True, False)
+
+
+def test_an_empty_answer_is_none_whatever_its_score():
+    from minivlm_cot.evaluation import vqa_score
+    (row,) = soft({"": 1, "c": 1, "b": .667, " ": .9, "\u200b": 1})
+    assert row["soft_answers"] == {"c": 1, "b": .667} and set(row["direct_answers"]) == {"c", "b"}
+    assert gold_answer(row) == "c" and "c." in row["rationales"][0]
+    assert [vqa_score(said, row["soft_answers"]) for said in ("", None, "C", "b")] == [0, 0, 1, .667]
+
+
+def test_rows_without_a_usable_answer_are_left_out_and_counted():
+    rows = soft({"": 1}, {}, {"": 1, "a": 0}, {"dog": None, "cat": NAN}, {"dog": 1}, None)
+    assert names(rows) == [4] and rows.left_out == {"its answer is not published": ["0", "1", "2", "3", "5"]}
+    assert len(soft({"": 1}, {"dog": 1}, answers=False)) == 2                # to be asked, not examined
+    people = [dict(image=Image.new("RGB", (8, 8)), question_id=n, question="What?", answers=a) for n, a in enumerate((
+        ["", " ", None], [dict(answer="")] * 10, [dict(answer="")] * 9 + [dict(answer="dog")]))]
+    rows = _collect("vqav2", "validation", people, None, True, True, False)
+    assert [r["direct_answers"] for r in rows] == [["dog"]] and rows.left_out == {"its answer is not published": ["0", "1"]}
+
+
+@pytest.mark.parametrize("score", ["much", -1, 2, float("inf"), [1], True, {"a": 1}])
+def test_a_score_that_is_none_costs_its_row(score):
+    rows = soft({"dog": score}, {"dog": 1})
+    assert names(rows) == [1] and [len(n) for n in rows.left_out.values()] == [1] and "score" in next(iter(rows.left_out))
+
+
+def test_scores_in_other_forms():
+    (row,) = soft({"dog": "0.6", "cat": np.float32(.25), "cow": .1, "hen": None})       # a table of all answers fills with None
+    assert row["soft_answers"] == {"dog": .6, "cat": .25, "cow": .1} and Counter(row["direct_answers"]) == dict(dog=2, cat=1, cow=1)
+    json.dumps(row["soft_answers"])
+
+
+def test_labels_in_other_forms():
+    (row,) = soft("{'dog': 1, 'cat': 0.667}")
+    assert row["soft_answers"] == {"dog": 1, "cat": .667}
+    rows = soft("dog", 3, [1], "[1]", NAN, "", {"ids": ["dog"], "weights": [1.0]}, {"dog": 1})
+    assert names(rows) == [7] and rows.left_out.pop("its answer is not published") == ["4", "5"]
+    assert all("label" in reason for reason in rows.left_out) and rows.read == 6
+
+
+def test_answers_under_their_other_names():
+    def read(**fields):
+        record = dict(image=Image.new("RGB", (8, 8)), question_id=1, question="What?") | fields
+        return _collect("vqav2", "validation", [record], None, True, True, False)
+    assert gold_answer(read(multiple_choice_answer="dog")[0]) == "dog"
+    assert gold_answer(read(multiple_choice_answer="cat", answers=["dog"] * 10, label=3)[0]) == "dog"
+    assert list(read(answers={"dog": 3}).left_out) == ["its answers is dict, not a list"]
+
+
+def test_pictures_by_the_names_of_coco(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "COCO_val2014_000000000139.jpg")
+    rows = [dict(question_id=n, sent="What?", label={"dog": 1}) | named for n, named in enumerate((dict(img_id="COCO_val2014_000000000139"),
+        dict(image_id="COCO_val2014_000000000139.jpg"), dict(image_id=139), dict(image_id=None, img_id="139"), dict(img_id="n_139"), {}))]
+    (tmp_path / "okvqa.json").write_text(json.dumps(rows))
+    read = load_examples("okvqa", "validation", folder=tmp_path / "okvqa.json")
+    assert names(read) == [0, 1, 2, 3] and len({r["image"] for r in read}) == 1
+    assert sum(read.left_out.values(), []) == ["4", "5"]
+
+
+def test_what_people_said_in_any_form():
+    from minivlm_cot.evaluation import vqa_score
+    ten = ["dog"] * 10
+    for people in (tuple(ten), np.array(ten), str(ten), json.dumps(ten), [dict(answer="dog", answer_id=n) for n in range(10)]):
+        assert [vqa_score(said, people) for said in ("dog", "cat", NAN, "")] == [1, 0, 0, 0]
+    assert abs(vqa_score("dog", ["dog"] * 2 + [None, "", NAN] * 2 + ["cat"] * 2) - .6) < 1e-9       # who says nothing is one of the ten
+    assert vqa_score("nan", [NAN] * 10) == vqa_score(NAN, ["nan"] * 10) == vqa_score("none", [None] * 10) == 0
+    assert vqa_score("x", {"x": None, "y": 1}) == 0 and vqa_score("x", {"x": "0.5"}) == .5
+    for nothing in ([], {}, np.array([]), None):
+        with pytest.raises(InputError, match="no answers"): vqa_score("dog", nothing)
+    for said, people in ((["dog"], ten), ("dog", "dog"), ("dog", 3)):
+        with pytest.raises(InputError): vqa_score(said, people)
+
+
+def test_what_is_missing_is_never_right():
+    from minivlm_cot.evaluation import exact_match
+    assert not exact_match(NAN, "nan") and not exact_match(np.float32("nan"), "nan") and exact_match("nan", "nan")
+
+
+def test_the_best_pupil_of_okvqa():
+    "Whoever says the best answer there is reaches the best published scores"
+    from minivlm_cot.evaluation import vqa_score
+    from minivlm_cot.sources import real_data
+    if real_data() is None: pytest.skip("MINIVLM_DATA is not set")
+    rows = load_examples("okvqa", "train", folder=real_data() / "okvqa" / "with_photos.json")
+    assert not any("" in r["soft_answers"] or "" in r["direct_answers"] for r in rows)
+    assert abs(np.mean([vqa_score(gold_answer(r), r["soft_answers"]) for r in rows]) - .989) < .001
 
 
 # ------------------------------------------------------------------ every field of every source
@@ -332,7 +429,8 @@ def broken():
             "zip": b"PK\3\4" + bytes(99), "html": b"<html><body>404</body></html>",
             "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "deep": b"[" * 100_000,
             "null": b"null", "number": b"7", "text": b'"abc"', "object": b'{"data": [], "info": 1}', "empty object": b"{}",
-            "binary": bytes(range(256)), "zeros": bytes(999)}
+            "binary": bytes(range(256)), "zeros": bytes(999),
+            "bzip2": bz2.compress(good), "xz": lzma.compress(good), "gzip twice": gzip.compress(gzip.compress(good))}
 
 
 @pytest.mark.parametrize("kind", broken())
