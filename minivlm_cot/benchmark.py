@@ -13,6 +13,7 @@ __all__ = ['PRESETS', 'Lengths', 'make_batch', 'plain_loss', 'plain_step', 'our_
 import json, os, platform, random, re, subprocess, sys, tempfile, time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -58,7 +59,8 @@ def make_batch(
     batch = dict(input_ids=ids, labels=labels, attention_mask=torch.ones_like(ids))
     if padded:
         pads = dict(input_ids=0, labels=-100, attention_mask=0)
-        batch = {name: nn.functional.pad(x, (0, lengths.padded - P - R), value=pads[name]) for name, x in batch.items()}
+        more = (0, lengths.padded - P - R)
+        batch = {name: nn.functional.pad(x, more, value=pads[name]) for name, x in batch.items()}
     if k > 1:
         rows = ids.view(-1, k, P + R).clone()
         rows[:, :, :Q] = rows[:, :1, :Q]                                            # one question
@@ -67,9 +69,10 @@ def make_batch(
         batch = {name: torch.tensor([p[name] for p in packed]) for name in packed[0]}
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])
     side = c.image_size or c.vision_config.image_size
-    shape = (3, side, side) if picture == "pixel_values" else (c.n_image_tokens, c.vision_config.hidden_size)
-    batch[picture] = torch.randn(n // k, *shape, generator=g)
-    if picture == "image_features": batch[picture] = batch[picture].half()
+    features = (c.n_image_tokens, c.vision_config.hidden_size)
+    shape = (3, side, side) if picture == "pixel_values" else features
+    seen = torch.randn(n // k, *shape, generator=g)
+    batch[picture] = seen.half() if picture == "image_features" else seen  # as the store keeps them
     return {name: x.to(model.device) for name, x in batch.items()}
 
 def plain_loss(model:MiniVLM, batch:dict) -> torch.Tensor:
@@ -98,9 +101,11 @@ def our_step(
     wrapped=None,  # of several processes, see `training_step`
 ) -> dict:  # loss, tokens, sequences
     "A step of `train_cot_vlm`, with what its loop turns on"
-    process_state()                                                                # as the loop does, before accelerate looks
-    with fast_attention(model.train()) if fast else nullcontext(), compiled_layers(model, backend):
-        return training_step(model, optimizers, [batch], TrainConfig(precision=precision), Accelerator(), wrapped=wrapped)
+    process_state()  # as the loop does, before accelerate looks
+    config = TrainConfig(precision=precision)
+    attention = fast_attention(model.train()) if fast else nullcontext(model.train())
+    with attention, compiled_layers(model, backend):
+        return training_step(model, optimizers, [batch], config, Accelerator(), wrapped=wrapped)
 
 # %% ../nbs/11_benchmark.ipynb #a44d7e14
 def count_positions(
@@ -169,67 +174,76 @@ def training_ways(
     optimizers, backend = make_optimizers(model, TrainConfig()), "inductor" if compiled else ""
     def plain(**kwargs):
         batch = make_batch(model, 4, lengths, **kwargs)
-        return Way(lambda: plain_step(model, plain_optimizer, batch), count_texts(batch), _flops(model, batch))
+        def run(): return plain_step(model, plain_optimizer, batch)
+        return Way(run, count_texts(batch), _flops(model, batch))
     def ours(n=batch_size, k=1, model=model, backend=backend, **kwargs):
         batch = make_batch(model, n, lengths, per_picture=k)
-        return Way(lambda: our_step(model, optimizers, batch, backend=backend, **kwargs), count_texts(batch), _flops(model, batch))
+        def run(): return our_step(model, optimizers, batch, backend=backend, **kwargs)
+        return Way(run, count_texts(batch), _flops(model, batch))
     ways = {"plain": plain(padded=True, picture="pixel_values"),
         "+ features from the store": plain(padded=True),
         "+ pad to the longest": plain(),
         "+ logits where learned": ours(4, precision="fp32", fast=False, backend=""),
-        "+ bf16": ours(4, fast=False, backend=""),                                 # as in all training: where it is fast
+        "+ bf16": ours(4, fast=False, backend=""),  # as in all training: where it is fast
         f"+ {batch_size} texts a step": ours(fast=False, backend=""),
         "+ attention for short texts": ours(backend="")}
     if compiled: ways["+ layers compiled"] = ours()
-    ways |= {"+ both arms behind one picture": ours(k=2), "+ four texts behind one picture": ours(k=4)}
-    if pooled is not None:
-        for name, k in (("one text a picture", 1), ("both arms", 2), ("four texts", 4)):
-            ways[f"{pooled.config.n_image_tokens} image tokens, {name}"] = ours(2 * batch_size, k, pooled)
-    return ways
+    ways["+ both arms behind one picture"] = ours(k=2)
+    ways["+ four texts behind one picture"] = ours(k=4)
+    if pooled is None: return ways
+    few = f"{pooled.config.n_image_tokens} image tokens"
+    rows = (("one text a picture", 1), ("both arms", 2), ("four texts", 4))
+    return ways | {f"{few}, {name}": ours(2 * batch_size, k, pooled) for name, k in rows}
 
 def pooled_model(
     model:MiniVLM,
     pool:int,  # pool × pool patches become one image token
 ) -> MiniVLM:
-    "The same encoder, projector and language model behind fewer image tokens: what learns is the same"
+    "The same encoder, projector and language model behind fewer image tokens"
     c = model.config
-    pooled = MiniVLM(type(c)(vision_config=c.vision_config, text_config=c.text_config, pool=pool), model.vision_encoder, model.language_model)
+    config = type(c)(vision_config=c.vision_config, text_config=c.text_config, pool=pool)
+    pooled = MiniVLM(config, model.vision_encoder, model.language_model)
     pooled.projector = model.projector
     return pooled.to(model.device)
 
 def _flops(model, batch):
     "What a batch needs at the least: no padding, logits where something is learned, the encoder not counted"
     rows, used = len(batch["labels"]), int(batch["attention_mask"].sum())
-    return rows * training_cost(model.config, used // rows, int((batch["labels"] != -100).sum()) // rows).flops_per_item
+    learned = int((batch["labels"] != -100).sum())
+    return rows * training_cost(model.config, used // rows, learned // rows).flops_per_item
 
 # %% ../nbs/11_benchmark.ipynb #c3a5b904
 @torch.no_grad()
-def plain_answer(model:MiniVLM, processor, image, prompt:str, new_tokens:int) -> list:  # of token ids
+def plain_answer(model:MiniVLM, processor, image, prompt:str, new_tokens:int) -> list:  # of ids
     "No cache, one question: each word costs a reading of everything"
     read = processor(images=image, text=prompt).to(model.device)
     ids, image_tokens = read["input_ids"], model.embed_image(read["pixel_values"])
     for _ in range(new_tokens):
         embeds, mask, positions = join_prefix(image_tokens, model.get_input_embeddings()(ids))
-        logits = model.language_model(inputs_embeds=embeds, attention_mask=mask, position_ids=positions).logits
-        ids = torch.cat([ids, logits[:, -1].argmax(-1, keepdim=True)], 1)
+        out = model.language_model(inputs_embeds=embeds, attention_mask=mask, position_ids=positions)
+        ids = torch.cat([ids, out.logits[:, -1].argmax(-1, keepdim=True)], 1)
     return ids[0, read["input_ids"].shape[1]:].tolist()
 
-def library_answers(model:MiniVLM, processor, images:list, prompts:list, new_tokens:int) -> list:  # of lists of token ids
-    "transformers' generate, under bf16 autocast where that pays"
-    read, end = processor(images=images, text=prompts).to(model.device), processor.tokenizer.eos_token_id
-    with autocast(model.device, "auto"):
-        return model.generate(**read, max_new_tokens=new_tokens, do_sample=False, eos_token_id=end, pad_token_id=end).tolist()
+def library_answers(model:MiniVLM, processor, images:list, prompts:list, new_tokens:int) -> list:
+    "transformers' generate, under bf16 autocast where that pays; lists of ids"
+    end = processor.tokenizer.eos_token_id
+    read = processor(images=images, text=prompts).to(model.device)
+    how = dict(max_new_tokens=new_tokens, do_sample=False, eos_token_id=end, pad_token_id=end)
+    with autocast(model.device, "auto"): return model.generate(**read, **how).tolist()
 
 def word_processor(
     model:MiniVLM,  # with random weights
 ) -> MiniVLMProcessor:
-    "Each token is a word, and the end mark is one word more than the model has, so that it never ends before the limit"
-    side, size = model.config.image_size or model.config.vision_config.image_size, len(model.get_input_embeddings().weight)
+    "Each token is a word; the end mark is one that the model has not, so that it writes to the limit"
+    side = model.config.image_size or model.config.vision_config.image_size
+    size = len(model.get_input_embeddings().weight)
     prompts = re.findall(r"\S+|\n", format_cot_prompt("w0") + format_direct_prompt("w0"))
     words = list(dict.fromkeys(prompts + [f"w{n}" for n in range(size)]))[:size]
     tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate([*words, "<end>"])}))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split("\n", "isolated"), pre_tokenizers.Split(" ", "removed")])
-    return MiniVLMProcessor(small_image_processor(side), PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>"))
+    cuts = (("\n", "isolated"), (" ", "removed"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(*cut) for cut in cuts])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
+    return MiniVLMProcessor(small_image_processor(side), tokenizer)
 
 def make_questions(
     model:MiniVLM,  # with random weights
@@ -251,12 +265,15 @@ def answering_ways(
 ) -> dict:  # name → `Way`
     "The plain way, transformers' generate, and ours"
     processor, images, asked = make_questions(model.eval(), questions, lengths)
-    prompts, limits = {arm: [format_prompt(q, arm) for q in asked] for arm in ARMS}, (lengths.response, direct_tokens)
-    few = min(few, questions)
-    def plain(): return [[plain_answer(model, processor, i, p, n) for i, p in zip(images[:few], prompts[arm])] for arm, n in zip(ARMS, limits)]
-    def library(): return [library_answers(model, processor, images, prompts[arm], n) for arm, n in zip(ARMS, limits)]
+    few, limits = min(few, questions), (lengths.response, direct_tokens)
+    parts = [([format_prompt(q, arm) for q in asked], limit) for arm, limit in zip(ARMS, limits)]
+    def alone(prompts, n):
+        return [plain_answer(model, processor, i, p, n) for i, p in zip(images[:few], prompts)]
+    def plain(): return [alone(*part) for part in parts]
+    def library(): return [library_answers(model, processor, images, *part) for part in parts]
     def ours(): return generate_both(model, processor, images, asked, limits)
-    return {"plain": Way(plain, few), "transformers' generate": Way(library, questions), "ours": Way(ours, questions)}
+    return {"plain": Way(plain, few), "transformers' generate": Way(library, questions),
+            "ours": Way(ours, questions)}
 
 # %% ../nbs/11_benchmark.ipynb #4e09a742
 def measured_peak(
@@ -428,25 +445,28 @@ def run_benchmark(
 def _equal_words(model, few):
     "Which share of greedy words is that of the plain way, and which share bf16 leaves as it was"
     processor, images, asked = make_questions(model.eval(), few)
-    new = Lengths().response
-    def ours(precision): return [a.text for a in generate_both(model, processor, images, asked, (new, 1), precision=precision)["cot"]]
-    plain = [plain_answer(model, processor, i, format_cot_prompt(q), new) for i, q in zip(images, asked)]
-    texts = dict(plain=processor.tokenizer.batch_decode(plain), fp32=ours("fp32"), bf16=ours("bf16"))
-    words = {way: sum((t.split(" ") for t in said), []) for way, said in texts.items()}
-    def equal(x, y): return float(np.mean([a == b for a, b in zip(words[x], words[y], strict=True)]))
-    return dict(questions=few, fp32_as_plain=equal("fp32", "plain"), bf16_as_fp32=equal("bf16", "fp32"))
+    new, exam = Lengths().response, (images, asked)
+    def ours(precision):
+        both = generate_both(model, processor, *exam, (new, 1), precision=precision)
+        return [a.text for a in both["cot"]]
+    plain = [plain_answer(model, processor, i, format_cot_prompt(q), new) for i, q in zip(*exam)]
+    texts = processor.tokenizer.batch_decode(plain), ours("fp32"), ours("bf16")
+    plain, fp32, bf16 = (" ".join(said).split(" ") for said in texts)
+    def equal(x, y): return float(np.mean([a == b for a, b in zip(x, y, strict=True)]))
+    return dict(questions=few, fp32_as_plain=equal(fp32, plain), bf16_as_fp32=equal(bf16, fp32))
 
 def _chains(model):
     "One chain, and sixteen from one reading; and one chain with other types of numbers, to see which is best for a single row"
     processor, images, asked = make_questions(model.eval(), 1)
     new = Lengths().response
-    def ours(k): return Way(lambda: sample_chains(model, processor, images[0], asked[0], k, max_new_tokens=new), 1)
+    how = dict(max_new_tokens=new, temperature=.7, seed=0)
+    def ours(k): return sample_chains(model, processor, images[0], asked[0], k, **how)
     def one(precision):
-        def run():
-            with autocast(model.device, precision):
-                return generate_answers(model, processor, images, asked, "cot", new, temperature=.7, seed=0, precision="fp32")
-        return Way(run, 1)
-    return {"1 chain": ours(1), "16 chains": ours(16), "1 chain, fp32": one("fp32"), "1 chain, bf16 autocast": one("bf16")}
+        with autocast(model.device, precision):
+            return generate_answers(model, processor, images, asked, "cot", precision="fp32", **how)
+    runs = {"1 chain": (ours, 1), "16 chains": (ours, 16), "1 chain, fp32": (one, "fp32"),
+            "1 chain, bf16 autocast": (one, "bf16")}
+    return {name: Way(partial(*run), 1) for name, run in runs.items()}
 
 def machine(device) -> dict:
     "What it ran on"

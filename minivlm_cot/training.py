@@ -784,7 +784,8 @@ def train_cot_vlm(
         tick = time.perf_counter()                                                # a step's time includes waiting for its data, but no validation
         for step, batches in enumerate(_batches(data, Collator(processor), config, accelerator, steps[done:]), done):
             waited = time.perf_counter() - tick
-            row = training_step(model, optimizers, batches, config, accelerator, lr_at(step, len(steps), config), wrapped)
+            rate = lr_at(step, len(steps), config)
+            row = training_step(model, optimizers, batches, config, accelerator, rate, wrapped)
             row |= dict(step=step + 1, seconds=round(time.perf_counter() - tick, 4), waiting=round(waited, 4))
             history.rows.append(row); note(row)
             if row.get("skipped"): _stop_if_lost(history, _all_finite(model, accelerator), len(steps), config, keep)
