@@ -65,6 +65,7 @@ def make_batch(
         rows = ids.view(-1, k, P + R).clone()
         rows[:, :, :Q] = rows[:, :1, :Q]                                            # one question
         rows[:, :-1, Q:P] = rows[:, :1, Q:P]                                        # one way to ask for a chain
+        rows[:, -1, Q] = 5 + (rows[:, 0, Q] - 4) % (c.text_config.vocab_size - 5)   # and another for an answer
         packed = [pack_texts([dict(input_ids=t.tolist(), labels=[-100] * P + t[P:].tolist()) for t in row]) for row in rows]
         batch = {name: torch.tensor([p[name] for p in packed]) for name in packed[0]}
         batch["attention_mask"] = torch.ones_like(batch["input_ids"])

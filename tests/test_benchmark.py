@@ -115,5 +115,12 @@ def test_a_batch_is_what_the_collator_makes(model):
     assert "pixel_values" in make_batch(model, 4, padded=True, picture="pixel_values")
 
 
+def test_texts_part_where_they_shall(model):
+    "The same word by chance behind the question would make a row shorter than the others"
+    for seed in range(60):
+        batch = make_batch(model, 64, per_picture=2, seed=seed)
+        assert batch["input_ids"].shape == (32, 20 + 2 * 40)
+
+
 def test_what_is_unknown_is_refused():
     with pytest.raises(InputError, match="Unknown preset"): run_benchmark("gpt-9")
