@@ -14,10 +14,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from .core import InputError, open_image, package_file, pick_device
+from .dataset import ANSWER, THINK
 from .model import load_minivlm
 
 # %% ../nbs/06b_chat_models.ipynb #1013e480
-_THINK = "Let me think step by step:\n"
 _WANTED = {"cot": "Think step by step in a few short sentences. Then write the answer on a last line, as “Answer: …”, in a word or a short phrase.",
            "direct": "Answer with a word or a short phrase."}
 
@@ -25,9 +25,9 @@ def chat_turns(
     prompt:str,  # from `format_prompt`, perhaps with a chain after it
 ) -> tuple:  # (the user's text, the beginning of the model's turn)
     "Cut a prompt into what the user says and what the model has already said"
-    question, think, chain = prompt.partition(_THINK)
-    if think: return f"{question}{_WANTED['cot']}", _THINK + chain
-    return f"{prompt.removesuffix('Answer:')}{_WANTED['direct']}", "Answer:"
+    question, think, chain = prompt.partition(THINK)
+    if think: return f"{question}{_WANTED['cot']}", THINK + chain
+    return f"{prompt.removesuffix(ANSWER)}{_WANTED['direct']}", ANSWER
 
 # %% ../nbs/06b_chat_models.ipynb #014a9865
 class ChatVLM:

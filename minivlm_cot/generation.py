@@ -19,7 +19,7 @@ from transformers import DynamicCache
 
 from .core import InputError, fingerprint, free_memory, has_fast_bf16, progress_bar as tqdm
 from .model import MiniVLM, cache_sizes, check_length, check_words, join_prefix, logits_of, reading_of
-from .dataset import ARMS, Collator, format_cot_prompt, format_prompt, pack_texts, parse_answer, split_chain, tokenize_pairs
+from .dataset import ANSWER, ARMS, Collator, format_cot_prompt, format_prompt, pack_texts, parse_answer, split_chain, tokenize_pairs
 
 # %% ../nbs/05_generation.ipynb #7747dd0b
 @torch.no_grad()
@@ -128,7 +128,7 @@ class Answer:
     prompt:str=""
     truncated:bool=False  # ran into the limit: the text might have gone on
 
-    def __str__(self): return f"{self.chain}\nAnswer: {self.answer}" if self.arm == "cot" else str(self.answer)
+    def __str__(self): return f"{self.chain}\n{ANSWER} {self.answer}" if self.arm == "cot" else str(self.answer)
 
 def _answer(tokenizer, prompt, question, arm, ids, limit):
     "Parse one row of new tokens"
@@ -426,7 +426,7 @@ def _ranks(model, processor, images, questions, choices, chains, with_choices, a
     for q, options in zip(questions, choices):
         if not options: raise InputError(f"There are no choices to rank for the question {q!r}: leave it out.")
     shown = choices if with_choices else [None] * len(questions)
-    prompts = [[format_prompt(q, a, shown[n]) + (f"{chains[n]}\nAnswer:" if a == "cot" else "") for a in arms] for n, q in enumerate(questions)]
+    prompts = [[format_prompt(q, a, shown[n]) + (f"{chains[n]}\n{ANSWER}" if a == "cot" else "") for a in arms] for n, q in enumerate(questions)]
     ends, out = [[f" {o}" for o in options] for options in choices], [None] * len(questions)
     lengths = [len(c) * sum(map(len, p)) for p, c in zip(prompts, choices)]                                     # letters, to sort by
     order = sorted(range(len(questions)), key=lengths.__getitem__)
