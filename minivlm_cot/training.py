@@ -9,7 +9,7 @@ __all__ = ['BAD_STEPS', 'length_batches', 'cache_features', 'FeatureStore', 'fea
            'compiled_layers', 'can_compile', 'compile_backend', 'fast_attention', 'run_identity', 'data_identity',
            'base_identity', 'model_identity', 'processor_identity', 'check_identity', 'differences', 'wants_fsdp',
            'same_start', 'spread', 'gathered', 'History', 'train_cot_vlm', 'text_room', 'remember_limits',
-           'steps_per_epoch', 'count_texts', 'add_lora']
+           'steps_per_epoch', 'training_step', 'count_texts', 'add_lora']
 
 # %% ../nbs/04_training.ipynb #be6be1b0
 import json, math, os, random, re, shutil, signal, sys, sysconfig, time, zlib
@@ -784,7 +784,8 @@ def train_cot_vlm(
         tick = time.perf_counter()                                                # a step's time includes waiting for its data, but no validation
         for step, batches in enumerate(_batches(data, Collator(processor), config, accelerator, steps[done:]), done):
             waited = time.perf_counter() - tick
-            row = _one_step(wrapped, model, optimizers, batches, lr_at(step, len(steps), config), config, accelerator)
+            rate = lr_at(step, len(steps), config)
+            row = training_step(model, optimizers, batches, config, accelerator, rate, wrapped)
             row |= dict(step=step + 1, seconds=round(time.perf_counter() - tick, 4), waiting=round(waited, 4))
             history.rows.append(row); note(row)
             if row.get("skipped"): _stop_if_lost(history, _all_finite(model, accelerator), len(steps), config, keep)
@@ -843,8 +844,17 @@ def _batches(data, collate, config, accelerator, steps):
         loader = iter(DataLoader(data, batch_sampler=mine, collate_fn=collate, num_workers=config.num_workers, generator=torch.Generator()))
         for _ in range(len(mine) // per_step): yield [next(loader) for _ in range(per_step)]
 
-def _one_step(wrapped, model, optimizers, batches, rate, config, accelerator):
-    "Forward, backward, step; what happened as a dict"
+def training_step(
+    model,  # a MiniVLM in training mode
+    optimizers:list,  # from `make_optimizers`
+    batches:list,  # of this process, from the collator: one for each part of the step
+    config:TrainConfig,
+    accelerator,  # accelerate's
+    rate:float=1.,  # share of the full learning rate, see `lr_at`
+    wrapped=None,  # the model as accelerate prepared it for several processes; None: the model
+) -> dict:  # loss, lr, tokens, sequences; and “skipped”, where loss or gradient were not finite
+    "Forward, backward, step"
+    wrapped = model if wrapped is None else wrapped
     learned = torch.tensor(sum(int((b["labels"] != -100).sum()) for b in batches), device=model.device)
     total, loss = accelerator.gather(learned[None]).sum(), 0.
     for o in optimizers:
