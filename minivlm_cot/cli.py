@@ -38,7 +38,8 @@ def minivlm_draw(
     "Draw a scene with a question"
     example = make_example(index, split, family)
     known = PngImagePlugin.PngInfo()
-    known.add_itxt("minivlm_cot", json.dumps(dict(scene=example["scene"], question=example["question"], answer=gold_answer(example)), ensure_ascii=False))
+    facts = {k: example[k] for k in ("scene", "question", "program")} | dict(answer=gold_answer(example))
+    known.add_itxt("minivlm_cot", json.dumps(facts, ensure_ascii=False))
     with atomic_path(out) as temporary: draw_scene(example["scene"], size).save(temporary, "PNG", pnginfo=known)
     print(f"{out}: {example['caption']}\nquestion: {example['question']}\ntruth: {gold_answer(example)}")
 
@@ -77,10 +78,15 @@ def minivlm_ask(
 # %% ../nbs/09_cli.ipynb #9a2341b4
 def _card_row(cot, direct, known):
     "A row for `reasoning_card`: marked as far as something is known about the picture"
-    truth = known.get("answer") if known.get("question") == cot.question else None
+    if known.get("question") != cot.question:                     # answer and program are another one's
+        known = {"scene": known.get("scene")}
+    truth = known.get("answer")
     right = {f"{arm}_right": None if truth is None else exact_match(a.answer, truth) for arm, a in (("cot", cot), ("direct", direct))}
-    steps = [asdict(s) for s in check_chain(cot.chain, known).steps] if "scene" in known else None
-    return dict(question=cot.question, truth=truth, chain=cot.chain, steps=steps, cot_answer=cot.answer, direct_answer=direct.answer, **right)
+    check = check_chain(cot.chain, known) if known.get("scene") is not None else None
+    marks = dict(steps=None)
+    if check: marks = dict(steps=[asdict(s) for s in check.steps], chain_complete=check.complete)
+    return dict(question=cot.question, truth=truth, chain=cot.chain, **marks,
+                cot_answer=cot.answer, direct_answer=direct.answer, **right)
 
 # %% ../nbs/09_cli.ipynb #ce269a16
 @call_parse

@@ -83,7 +83,9 @@ class Scene:
     @classmethod
     def from_dict(cls, d: dict) -> "Scene":
         "Read a scene from its dict; one that was made up is refused with a sentence."
-        try: things = tuple(Thing(**t) for t in d["things"]); fits = all(map(_is_thing, things)) and len({t.cell for t in things}) == len(things)
+        try:
+            things = tuple(sorted((Thing(**t) for t in d["things"]), key=lambda t: t.cell))
+            fits = all(map(_is_thing, things)) and len({t.cell for t in things}) == len(things)
         except (TypeError, KeyError, AttributeError): fits = False
         if not fits: raise InputError("This is no scene: it needs a list “things” of objects as Scene.to_dict writes them, each in a cell of its own.")
         return cls(things)
@@ -499,17 +501,18 @@ def grounding_tasks(
 
 # %% ../nbs/02_scenes.ipynb #63f17985
 _WORD, _SHAPE, _CELL = "|".join([*COLOURS, *SHAPES]), "|".join(SHAPES), "[a-d][1-4]"
+_N = "(?:0|[1-9][0-9]{0,3})"  # no other script's digits, and no endless number
 _PHRASE = rf"(?:(?:{'|'.join(SIZES)}) )?(?:(?:{'|'.join(COLOURS)}) )?(?:{_SHAPE}|object)"
 _GRAMMAR = {kind: re.compile(rule) for kind, rule in dict(
     find=rf"Look: (?P<phrase>{_PHRASE}) (?P<cell>{_CELL})(?: (?P<what>{_PHRASE}))?",
     move=rf"(?:(?P<ordinal>{'|'.join(ORDINALS).title()}) )?(?P<way>[Rr]ight|[Ll]eft|[Uu]p|[Dd]own): (?P<passed>(?:{_CELL} empty, )*)(?P<cell>{_CELL}) (?P<colour>{'|'.join(COLOURS)}) (?P<shape>{_SHAPE})",
     query=rf"It is (?:a )?(?P<value>{_WORD}|{'|'.join(SIZES)})",
-    count=rf"(?P<word>{_WORD}): (?P<cells>none|\d+ (?:{_WORD}) {_CELL}(?:, \d+ (?:{_WORD}) {_CELL})*), so (?P<n>\d+)",
-    list=rf"(?P<word>{_WORD}): (?P<items>(?:{_WORD}) {_CELL} (?:{_SHAPE}) \d+(?:, (?:{_WORD}) {_CELL} (?:{_SHAPE}) \d+)*)",
-    tally=rf"(?P<items>(?:{_SHAPE}) \d+(?:, (?:{_SHAPE}) \d+)*)",
+    count=rf"(?P<word>{_WORD}): (?P<cells>none|{_N} (?:{_WORD}) {_CELL}(?:, {_N} (?:{_WORD}) {_CELL})*), so (?P<n>{_N})",
+    list=rf"(?P<word>{_WORD}): (?P<items>none|(?:{_WORD}) {_CELL} (?:{_SHAPE}) {_N}(?:, (?:{_WORD}) {_CELL} (?:{_SHAPE}) {_N})*)",
+    tally=rf"(?P<items>(?:{_SHAPE}) {_N}(?:, (?:{_SHAPE}) {_N})*)",
     most=rf"Most: (?P<value>{_WORD})",
-    add=r"(?P<a>\d+) \+ (?P<b>\d+) = (?P<total>\d+)",
-    more=r"(?P<a>\d+) (?P<sign>[<=>]) (?P<b>\d+)",
+    add=rf"(?P<a>{_N}) \+ (?P<b>{_N}) = (?P<total>{_N})",
+    more=rf"(?P<a>{_N}) (?P<sign>[<=>]) (?P<b>{_N})",
 ).items()}
 
 # %% ../nbs/02_scenes.ipynb #040f1ab9
@@ -563,67 +566,110 @@ class _Reader(_Places):
 
     def add(self, a, b, total):
         terms, self.counts = self.counts[-2:], self.counts[:-2] + [int(total)]
-        if terms != [int(a), int(b)]: return "these are not the two counts before"
+        if sorted(terms) != sorted([int(a), int(b)]): return "these are not the two counts before"
         return None if sum(terms) == int(total) else f"in truth {sum(terms)}"
 
     def more(self, a, sign, b):
-        if self.counts[-2:] != [int(a), int(b)]: return "these are not the two counts before"
+        if sorted(self.counts[-2:]) != sorted([int(a), int(b)]): return "these are not the two counts before"
         truth = ">" if int(a) > int(b) else "<" if int(a) < int(b) else "="
         return None if sign == truth else f"in truth {a} {truth} {b}"
 
 # %% ../nbs/02_scenes.ipynb #fa616afa
-def _asked_stages(scene, program):
-    "The steps that a program asks for, as stages of (kind, argument)."
-    stages, taken = [], None
-    for operation, *arguments in program:
+_PROGRAM = re.compile("|".join((
+    rf"(?:find|inspect) {_PHRASE}", rf"move (?:{'|'.join(BACK)})(?: (?:{'|'.join(ORDINALS)}))?",
+    rf"count(?: (?:{_WORD}))?", "(?:take|most) (?:colour|shape)", "query (?:colour|shape|size)",
+    "add|more|most_shape")))
+_NEEDS = dict(move="object", query="object", take="object", most_shape="word",
+              add="number number", more="number number")
+_GIVES = dict(find="object", inspect="object", move="object", take="word", count="number",
+              add="number")
+
+def _checked(program):
+    "A program whose operations exist, are whole and find what they work on (it may come out of a stranger's file)."
+    found = []
+    for step in program if isinstance(program, (list, tuple)) else [program]:
+        whole = isinstance(step, (list, tuple)) and step and all(isinstance(w, str) for w in step)
+        if not whole or step[0] not in OPERATIONS or not _PROGRAM.fullmatch(" ".join(step)):
+            raise InputError(
+                f"A question's program cannot hold {str(step)[:60]!r}: it is a list of operations "
+                "with their arguments, such as ['find', 'red cube'] or ['query', 'size']; the "
+                f"operations are {', '.join(OPERATIONS)}.")
+        needed = ("word" if list(step) == ["count"] else _NEEDS.get(step[0], "")).split()
+        rest = len(found) - len(needed)
+        if rest < 0 or found[rest:] != needed:
+            raise InputError(f"In a question's program, “{' '.join(step)}” needs what no operation "
+                             f"before it gives: {' and '.join(needed)}.")
+        found[rest:] = [_GIVES.get(step[0], "answer")]
+    return program
+
+def _asked_steps(scene, program):
+    "The steps asked for, in turn, as (kind, argument); counts whose order is free share one list of words."
+    steps, counted, taken = [], [], None
+    for operation, *arguments in _checked(program):
         first = arguments[0] if arguments else None
-        if operation in ("find", "inspect"): stages.append([("find", first)])
+        if operation in ("find", "inspect"): steps.append(("find", first))
+        elif operation == "move": steps.append(("move", arguments))
         elif operation == "take": taken = first
-        elif operation == "count": stages.append([("count", first) if first else ("taken", taken)])
+        elif operation == "count":
+            counted.append([first] if first else [])
+            steps.append(("count", counted[-1]) if first else ("taken", taken))
         elif operation == "most":
-            words = COLOURS if first == "colour" else SHAPES
-            stages += [[("count", w) for w in words if scene.counts[w]], [("most", first)]]
-        elif operation == "most_shape": stages += [[("list", taken)], [("tally", None)], [("most", "shape")]]
-        elif operation in OPERATIONS:
-            if operation == "add" and all(s[0][0] == "count" for s in stages[-2:]): stages[-2:] = [sum(stages[-2:], [])]
-            stages.append([(operation, first)])
-        else: raise InputError(f"There is no operation “{operation}”: take one of {', '.join(OPERATIONS)}.")
-    return stages
+            words = [w for w in (COLOURS if first == "colour" else SHAPES) if scene.counts[w]]
+            steps += [("count", words)] * len(words) + [("most", first)]
+        elif operation == "most_shape":
+            steps += [("list", taken), ("tally", None), ("most", "shape")]
+        elif operation in ("add", "more"):
+            b, a = counted.pop(), counted.pop()
+            left = a[:]
+            if operation == "add" or len(a) == len(b) == 1:
+                a += b
+                steps = [(kind, a if given is b else given) for kind, given in steps]
+            counted.append(a)
+            steps.append((operation, left))
+        else: steps.append((operation, first))
+    return steps
 
 # %% ../nbs/02_scenes.ipynb #c18e766d
 class _Asked:
-    "Follows a chain through the stages of its question."
+    "Follows a chain through the steps of its question."
     def __init__(self, scene, program):
-        self.scene, self.stages = scene, _asked_stages(scene, program)
+        self.scene, self.steps = scene, _asked_steps(scene, program)
         self.place, self.seen, self.numbers, self.listed = None, {}, [], None  # what the asked steps have reached
 
-    def take(self, kind, claim, start, reader):
-        "Is this step one of the next stage? If so, it is crossed off."
-        here = reader.place if kind in ("find", "move") else start
-        fitting = [s for s in (self.stages[0] if self.stages else ()) if self._fits(s, kind, claim, start, reader)]
-        if not fitting: return False
-        self.stages[0].remove(fitting[0])
-        if not self.stages[0]: self.stages.pop(0)
+    def take(self, kind, claim, start, reader, false):
+        "Is this step the next one? If so, it is crossed off."
+        if not self.steps: return False
+        if not self._fits(*self.steps[0], kind, claim, start, reader, false): return False
+        what, argument = self.steps.pop(0)
         if kind in ("find", "move"):
-            self.place, there = here, self.scene.at.get(here)
+            self.place = reader.place
+            there = self.scene.at.get(self.place)
             self.seen = claim if kind == "move" else there._asdict() if there else {}
-        if kind == "count": self.numbers.append(claim["n"])
-        if kind == "add": self.numbers[-2:] = [claim["total"]]
+        if what == "count": argument.remove(claim["word"])
+        if kind == "count": self.numbers.append((claim["word"], claim["n"]))
+        if kind == "add": self.numbers[-2:] = [(self.numbers[-2][0], claim["total"])]
         if kind == "list": self.listed = claim["word"]
         return True
 
-    def _fits(self, asked, kind, claim, start, reader):
-        what, argument = asked
-        if what in ("taken", "list") and start != self.place: return False
-        if what == "taken": what, argument = "count", self.seen.get(argument)
-        elif what == "list": argument = self.seen.get(argument)
-        if what != kind: return False
+    def _fits(self, what, argument, kind, claim, start, reader, false):
+        if what in ("taken", "list"):
+            argument = [self.seen.get(argument)]
+            if start != self.place: return False
+        if kind != dict(taken="count").get(what, what): return False
         if kind == "find": return find_all(self.scene, claim["phrase"]) == find_all(self.scene, argument)
-        if kind == "move": return claim["way"].lower() == argument and start == self.place
+        if kind == "move": return start == self.place and self._is_move(claim, false, *argument)
         if kind == "query": return claim["value"] in _VALUES[argument] and start == self.place
-        if kind in ("count", "list"): return claim["word"] == argument
-        if kind in ("add", "more"): return self.numbers[-2:] == [claim["a"], claim["b"]]
+        if kind in ("count", "list"): return claim["word"] in argument
+        if kind == "add":
+            return false or sorted(n for _, n in self.numbers[-2:]) == sorted([claim["a"], claim["b"]])
+        if kind == "more":  # the sides as the question names them
+            sides = sorted(self.numbers[-2:], key=lambda number: number[0] not in argument)
+            return false or [n for _, n in sides] == [claim["a"], claim["b"]]
         return reader.listed == self.listed and (kind == "tally" or claim["value"] in _VALUES[argument])
+
+    def _is_move(self, claim, false, way, ordinal=""):
+        said = (claim["ordinal"] or "").lower()  # a false one is an attempt at this move
+        return claim["way"].lower() == way and (false or not said or not ordinal or said == ordinal)
 
 _VALUES = dict(colour=tuple(COLOURS), shape=SHAPES, size=SIZES)
 
@@ -665,8 +711,8 @@ def check_chain(
         claim = match.groupdict() if match else {}
         start = reader.place
         why = getattr(reader, kind)(**claim) if match else "not a step that the checker knows"
-        served = bool(match) and asked.take(kind, claim, start, reader) if asked else why is None
+        served = bool(match) and asked.take(kind, claim, start, reader, bool(why)) if asked else why is None
         verdict = "false" if why else "true" if not asked else "asked" if served else "beside"
         steps.append(Step(f"{text}.", verdict in ("asked", "true"), why or "true, but beside the question" * (not served), verdict))
         parsed, implied = parsed and bool(match), _IMPLIES[kind](claim) if kind in _IMPLIES else None
-    return ChainCheck(steps, parsed and bool(steps), implied, not asked.stages if asked else None)
+    return ChainCheck(steps, parsed and bool(steps), implied, not asked.steps if asked else None)

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .core import InputError, atomic_path, open_image, read_jsonl
 from .dataset import example_image
 from .scenes import COLOURS, GRID, draw_scene
+from .evaluation import summarise_chains
 
 # %% ../nbs/07_visualization.ipynb #a1467927
 ARM_COLOURS = {"cot": "#0072B2", "direct": "#E69F00", "direct only": "#CC79A7"}  # Okabe and Ito's: told apart by every eye
@@ -217,6 +218,7 @@ def _comparison_lines(row, width):
         mark, colour = _STEP_MARKS[_verdict(s)]
         why = f"  ({s['why']})" if s["why"] else ""
         lines += [(t, colour, "normal") for t in textwrap.wrap(f"{mark} {s['text']}{why}", width, initial_indent="  ", subsequent_indent="      ")]
+    if _stops_short(row): lines.append((f"  {_SHORT}", WRONG, "normal"))
     text, colour = answer("cot"); lines.append((f"Answer: {text}    truth: {row['truth']}", colour, "normal"))
     return lines
 
@@ -226,6 +228,13 @@ _STEP_MARKS = {"asked": ("✓", RIGHT), "true": ("✓", RIGHT), "beside": ("○"
 def _verdict(step):
     "A step's verdict; one marked by the older rule, which knew no third verdict, is true or false"
     return step.get("verdict") or {True: "true", False: "false", None: None}[step["ok"]]
+
+_SHORT = "Not every step that the question asks for was made."
+
+def _stops_short(row):
+    "A chain may be true in every step and still leave one out"
+    if row.get("chain_complete") is not False: return False
+    return bool(row["steps"]) and not any(_verdict(s) == "false" for s in row["steps"])
 
 def _steps(row):
     "A chain's steps; without a scene nobody could mark them, so their `ok` is None"
@@ -288,10 +297,7 @@ def _step_line(s):
     why = f' <span class="why">{_esc(s["why"])}</span>' if s["why"] else ""
     return f"<li>{_mark(_verdict(s))}{_esc(s['text'])}{why}</li>"
 
-def _missing(row):
-    "A chain may be true in every step and still leave one out"
-    if row.get("chain_complete") is not False or any(s["verdict"] == "false" for s in row["steps"]): return ""
-    return '<li class="why">Not every step that the question asks for was made.</li>' if row["steps"] else ""
+def _missing(row): return f'<li class="why">{_SHORT}</li>' if _stops_short(row) else ""
 
 def _rule_note(row):
     "Where the question's own steps are not known, a tick means less"
@@ -431,7 +437,7 @@ def report_page(
     "Write the page that tells a visitor in a minute what a chain of thought is, what it bought, and where it failed"
     body = "".join([
         f"<header><h1>{_esc(title)}</h1>{_LEAD}</header><main>", _hero(report, cards), _headline(report), "<h2>Kind by kind</h2>", _family_table(report), _figures(figures),
-        *(_section(report, k, cards.get(k, [])) for k in OUTCOMES), _WORDS, _method(report), "</main>"])
+        *(_section(report, k, cards.get(k, [])) for k in OUTCOMES), _words(report), _method(report), "</main>"])
     out = Path(out)
     if out.suffix.lower() not in (".html", ".htm"): out = out / "index.html"
     with atomic_path(out) as path: Path(path).write_text(_page(title, body), encoding="utf-8")
@@ -442,11 +448,17 @@ _LEAD = """<p class="lead">A small vision-language model looks at a picture and 
 its steps first: a <b>chain of thought</b>, CoT for short. Same model, same picture, same question.</p>"""
 
 def _hero(report, cards):
-    if not cards.get("hero"): return "<p>In this exam there is no question that only the chain of thought got right by right steps alone.</p>"
+    rule = summarise_chains(report.rows)["chain_rule"]
+    if not cards.get("hero"):
+        return ("<p>In this exam there is no question that only the chain of thought got right by "
+                f"{'true' if rule in ('true', 'older') else 'right'} steps alone.</p>")
     hero = f'<section class="hero" aria-label="One example">{cards["hero"][0]}</section>'
     if all(r["steps"] is None for r in report.rows): return hero
-    return hero + """<p class="soft">Read it with the picture: b3 is where column b meets row 3. A program that knows what is in the picture and what the question asks marked every step: ✓ right, ○ true but beside the question, ✗ false.
+    return hero + """<p class="soft">Read it with the picture: b3 is where column b meets row 3. A program that knows what is in the picture""" + _MARKED[rule == "asked"] + """
 The model sees neither the marks nor the grid's lines and names.</p>"""
+
+_MARKED = {True: " and what the question asks marked every step: ✓ right, ○ true but beside the question, ✗ false.",
+           False: " marked every step: ✓ true, ✗ false. Whether the question asks for a step was not looked at."}
 
 def _headline(report):
     "The numbers that matter most: the deepest group, or everything where there are no groups"
@@ -524,6 +536,15 @@ _WORDS = """<h2>What the words mean</h2><dl>
 <dt>95% interval</dt><dd>the range that a measurement like this covers the true value with, 19 times out of 20</dd>
 <dt>p</dt><dd>if thinking changed nothing, how often luck alone would make the two ways differ at least this much</dd>
 <dt>no picture</dt><dd>the model is shown a plain grey picture: what it can do by guessing from the question</dd></dl>"""
+
+_TRUE_WORDS = """<dt>right steps</dt><dd>here the share of written steps that are true of the picture, as a program checks them; whether the question asks for them was not looked at</dd>
+<dt>right chain</dt><dd>one whose steps are all true</dd>"""
+
+def _words(report):
+    "The words, as far as this report's chains were checked"
+    if summarise_chains(report.rows)["chain_rule"] not in ("true", "older"): return _WORDS
+    before, after = _WORDS[:_WORDS.index("<dt>right steps")], _WORDS[_WORDS.index("<dt>difference"):]
+    return f"{before}{_TRUE_WORDS}\n{after}"
 
 def _test_of(s):
     "The test behind p, in words"

@@ -121,3 +121,112 @@ def test_deep_families_are_those_whose_steps_wait_for_one_another():
 def test_a_made_up_scene_is_one_sentence(scene):
     for use in (Scene.from_dict, draw_scene, lambda s: check_chain("It is red.", dict(scene=s))):
         with pytest.raises(InputError, match="no scene"): use(scene)
+
+
+def row_of(*asked):
+    "A scene where two of everything stand apart, and a program"
+    things = [dict(shape=s, colour=c, size=z, cell=i) for i, (s, c, z) in enumerate([
+        ("ball", "red", "big"), ("cube", "red", "small"), ("cone", "blue", "big"),
+        ("ball", "red", "small"), ("star", "green", "big"), ("cube", "blue", "big")])]
+    return dict(scene=dict(things=things), program=[list(step) for step in asked])
+
+
+RED, BLUE = "red: 1 red a1, 2 red b1, 3 red d1, so 3.", "blue: 1 blue c1, 2 blue b2, so 2."
+GREEN = "green: 1 green a2, so 1."
+PAIR = [("count", "red"), ("count", "blue")]
+
+
+@pytest.mark.parametrize("chain", [f"{RED} {BLUE} 3 + 2 = 5.", f"{RED} {BLUE} 2 + 3 = 5.",
+                                   f"{BLUE} {RED} 2 + 3 = 5.", f"{BLUE} {RED} 3 + 2 = 5."])
+def test_a_sum_is_the_same_in_any_order(chain):
+    assert check_chain(chain, row_of(*PAIR, ("add",))).right
+
+
+def test_three_terms_may_come_in_any_order_but_each_once():
+    row = row_of(*PAIR, ("add",), ("count", "green"), ("add",))
+    assert check_chain(f"{GREEN} {RED} 3 + 1 = 4. {BLUE} 4 + 2 = 6.", row).right
+    marks = verdicts(f"{GREEN} {RED} 3 + 1 = 4. {RED} 4 + 3 = 7.", row)
+    assert marks == ["asked", "asked", "asked", "beside", "beside"]
+
+
+def test_a_comparison_keeps_its_sides_and_sums_keep_their_terms():
+    row = row_of(*PAIR, ("more",))
+    assert check_chain(f"{BLUE} {RED} 3 > 2.", row).right
+    for chain in (f"{RED} {BLUE} 2 < 3.", f"{BLUE} {RED} 2 < 3."):
+        assert verdicts(chain, row) == ["asked", "asked", "beside"]
+    none = [f"{c}: none, so 0." for c in ("yellow", "purple")]
+    sums = row_of(*PAIR, ("add",), ("count", "yellow"), ("count", "purple"), ("add",), ("more",))
+    gold = f"{RED} {BLUE} 3 + 2 = 5. {none[1]} {none[0]} 0 + 0 = 0. 5 > 0."
+    assert check_chain(gold, sums).right
+    assert verdicts(f"{RED} {none[0]} 3 + 0 = 3.", sums) == ["asked", "beside", "beside"]
+
+
+def test_the_most_is_sought_in_any_order_but_without_a_gap():
+    row = row_of(("most", "colour"))
+    assert check_chain(f"{GREEN} {BLUE} {RED} Most: red.", row).right
+    assert verdicts(f"{GREEN} {RED} Most: red.", row) == ["asked", "asked", "beside"]
+    tie = row_of(("most", "shape"))
+    assert verdicts("Most: ball.", tie) == ["false"]
+
+
+def test_a_wrong_sum_is_one_wrong_step():
+    row = row_of(*PAIR, ("add",), ("count", "green"), ("add",))
+    chain = f"{RED} {BLUE} 3 + 3 = 6. {GREEN} 6 + 1 = 7."
+    assert verdicts(chain, row) == ["asked", "asked", "false", "asked", "asked"]
+
+
+def test_a_number_is_written_in_one_way_and_never_endless():
+    row = row_of(*PAIR, ("add",))
+    for total in ("05", "٥", "５", "1" * 6000):
+        check = check_chain(f"{RED} {BLUE} 3 + 2 = {total}.", row)
+        assert check.steps[-1].verdict == "false" and check.implied_answer is None
+    assert verdicts("red: 1 red a1, so " + "1" * 6000 + ".", row) == ["false"]
+
+
+def test_an_ordinal_is_the_position_in_the_question_too():
+    row = row_of(("find", "cone"), ("move", "left", "first"), ("move", "left", "second"),
+                    ("query", "size"))
+    gold = "Look: cone c1. First left: b1 red cube. Second left: a1 red ball. It is big."
+    assert check_chain(gold, row).right
+    again = gold.replace("Second left", "Look: small cube b1. First left")   # true: the count begins anew
+    assert verdicts(again, row) == ["asked", "asked", "beside", "beside", "beside"]
+    assert not check_chain(again, row).right
+    assert verdicts("Look: cone c1. Second left: b1 red cube.", row) == ["asked", "false"]
+
+
+def test_the_same_object_by_other_words_is_found_and_an_unclear_one_is_not():
+    row = row_of(("find", "blue cone"), ("query", "shape"))
+    assert check_chain("Look: cone c1. It is a cone.", row).right
+    assert verdicts("Look: big blue object c1.", row) == ["false"]
+    assert verdicts("Look: star a2. It is a star.", row) == ["beside", "beside"]
+    assert verdicts("Look: cone c1. It is blue.", row) == ["asked", "beside"]      # true of it
+
+
+def test_a_word_that_nothing_has_may_be_listed():
+    assert verdicts("purple: none.", row_of(("count", "red"))) == ["beside"]
+    assert verdicts("red: none.", row_of(("count", "red"))) == ["false"]
+
+
+def test_a_scene_out_of_order_is_read_in_reading_order():
+    row = row_of(*PAIR, ("add",))
+    row["scene"]["things"].reverse()
+    assert check_chain(f"{RED} {BLUE} 3 + 2 = 5.", row).right
+
+
+@pytest.mark.parametrize("program", [
+    3, "find", [3], [[]], [None], [["fly"]], [["find"]], [["find", 3]], [["find", "car"]],
+    [["query", "colour"]], [["find", "ball"], ["query", "weight"]], [["find", "ball"], ["move"]],
+    [["find", "ball"], ["move", "over"]], [["add"]], [["count", "red"], ["add"]], [["count"]],
+    [["count", "big"]], [["most"]], [["most", "size"]], [[["find"], "ball"]], {"find": "ball"},
+    [["find", "ball"], ["take", "size"], ["count"]]])
+def test_a_made_up_program_is_one_sentence(program):
+    row = row_of() | dict(program=program)
+    with pytest.raises(InputError, match="program"): check_chain("It is red.", row)
+
+
+@pytest.mark.parametrize("chain", [
+    "Look: " * 20000, "red: " + "1 red b1, " * 10000, "First left: " + "b1 empty, " * 10000,
+    "." * 100000, " " * 100000, "2 + 3 = 5. " * 9000, "a" * 100000,
+    "red: none, so 0. " * 4000 + "0 + 0 = 0. " * 3000])
+def test_endless_texts_are_marked_all_the_same(chain):
+    assert not check_chain(chain, row_of(*PAIR, ("add",))).right

@@ -24,6 +24,12 @@ def found(summary):
 def main(runs):
     "Write the numbers of the runs; they must differ in their seed and in nothing else"
     reports = [load_json(Path(run) / "report.json") for run in runs]
+    older = [run for run, r in zip(runs, reports) if r.get("chain_rule") != "asked"]
+    if older:
+        sys.exit(
+            f"The chains of {', '.join(map(str, older))} were marked by an older rule: run the demo "
+            "there again, which only asks anew."
+        )
     recipes = [{k: v for k, v in r["recipe"].items() if k != "seed"} for r in reports]
     if any(recipe != recipes[0] for recipe in recipes):
         sys.exit("These runs have different recipes: only their seeds may differ.")
