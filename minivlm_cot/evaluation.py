@@ -281,18 +281,24 @@ def summarise_chains(
     rule = _rule(checked)
     held = checked if rule != "older" else []              # an older mark says less: it counts for nothing here
     steps = [s for r in held for s in r["steps"]]
-    cells = Counter((r["chain_right"], r["cot_right"]) for r in held)
+    # one measure for all: truth, where some questions are not known
+    true = lambda r: bool(r["steps"]) and not any(map(_false, r["steps"]))
+    right = [r["chain_right"] if rule == "asked" else true(r) for r in held]
+    cells = Counter(zip(right, (r["cot_right"] for r in held)))
     names = {(True, True): "both_right", (True, False): "only_chain_right",
              (False, True): "only_answer_right", (False, False): "both_wrong"}
-    return dict(process_accuracy=_mean(s["ok"] for s in steps),
+    return dict(process_accuracy=_mean(s["ok"] if rule == "asked" else not _false(s) for s in steps),
         beside_rate=_mean(s["verdict"] == "beside" for s in steps) if rule == "asked" else None,
-        false_rate=_mean(not s["ok"] if rule == "older" else s["verdict"] == "false"
-                         for r in checked for s in r["steps"]),
+        false_rate=_mean(_false(s) for r in checked for s in r["steps"]),
         steps=sum(len(r["steps"]) for r in checked) if checked else None,
-        chains_right=_mean(r["chain_right"] for r in held),
+        chains_right=_mean(right),
         chain_parse_rate=_mean(r["chain_parsed"] for r in checked),
         consistency=_mean(exact_match(r["cot_answer"], r["implied_answer"]) for r in implied),
         chain_by_answer={name: cells[k] for k, name in names.items()} if held else None, chain_rule=rule)
+
+def _false(step):
+    "A step that says what is not so, by whichever rule it was marked"
+    return step["verdict"] == "false" if step.get("verdict") else not step["ok"]
 
 def _rule(checked):
     "How these chains were marked: held against their question, against the picture alone, or by the older rule"
@@ -390,11 +396,20 @@ def check_exam(
         qid = e.get("question_id")
         if qid in seen: raise InputError(f"Question {qid} occurs twice: each question may count once.")
         if not is_answered(e): raise InputError(f"Question {qid} has no published answer, so nobody can tell what is right.")
+        _check_scene(e)
         if e.get("scene") is not None and e.get("family") not in FAMILIES:
             raise InputError(f"Question {qid} has the unknown family {e.get('family')!r}; the families are {', '.join(FAMILIES)}.")
         if id(e) in again:
             raise InputError(f"Picture {e.get('image_id')} of question {qid} was in training: an exam needs pictures never seen.")
         seen.add(qid)
+
+# %% ../nbs/06_evaluation.ipynb #a11c5cee
+def _check_scene(example):
+    "A scene or a program that was made up is refused before the model is asked, not after"
+    try:
+        if example.get("scene") is not None: check_chain("", example)
+    except InputError as error:
+        raise InputError(f"Question {example.get('question_id')}: {error}") from None
 
 # %% ../nbs/06_evaluation.ipynb #a1f06c01
 def _seen_again(examples, train_examples):

@@ -362,7 +362,7 @@ def save_ready(
     run, folder = Path(run), Path(folder)
     if not (run/"model"/"config.json").exists(): raise InputError(f"{run} holds no finished run: there is no model/config.json. Run minivlm_demo --out {run} first.")
     whole = load_json(run/"report.json")
-    if "chain_rule" not in whole:
+    if whole.get("chain_rule") != "asked":
         raise InputError(f"The chains in {run}/report.json were marked by an older rule: run "
                          f"minivlm_demo --out {run} again, which trains nothing anew and examines the model again.")
     results = dict(**_short(whole), chain_parse_rate=whole["chain_parse_rate"], **{k: {name: _short(s) for name, s in whole[k].items()} for k in ("groups", "families", "splits")},
