@@ -41,8 +41,8 @@ def killed(work, n):
                 if next(count) == n: os._exit(9)
                 return real(*args, **kwargs)
             setattr(os, name, call)
-        work()
-        os._exit(0)
+        try: work()
+        finally: os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 
 
