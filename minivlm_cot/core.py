@@ -172,8 +172,10 @@ def take_places(
 
 def _second_name(path, name):
     "What is at `path` is also found under another name"
-    try: os.link(path, name)
-    except OSError: shutil.copy2(path, name)                                    # no links on this disk
+    try: return os.link(path, name)
+    except OSError: pass                                                        # no links on this disk
+    try: shutil.copy2(path, name)
+    except BaseException: name.unlink(missing_ok=True); raise                   # half of it is never put back
 
 def _put_back(path, old):
     "Make `path` what it was: absent where `old` is None; could it be done?"

@@ -126,6 +126,22 @@ def test_take_places_and_what_goes(tmp_path, monkeypatch):
     assert content(tmp_path) == {"first": b"new first", "second": b"new second"}
 
 
+def test_a_copy_that_finds_no_room_is_not_put_back(tmp_path, monkeypatch):
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    a.write_text("old"), b.write_text("old" * 99)
+    before = content(tmp_path)
+
+    def refuse(*_): raise OSError(95, "no links")
+
+    def half(source, to):
+        Path(to).write_bytes(Path(source).read_bytes()[:9])
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copy2", half)
+    with pytest.raises(InputError, match="No space left"): save_together({a: "new", b: "new"})
+    assert content(tmp_path) == before
+
+
 def test_what_cannot_be_put_back_is_named(tmp_path, monkeypatch):
     a, b = tmp_path / "a.json", tmp_path / "b.json"
     save_together({a: "old", b: "old"})
