@@ -127,7 +127,8 @@ def _why_unwritten(e, place):
     if number and (isinstance(e, SafetensorError) or int(number[1]) in _FULL):
         return os.strerror(int(number[1]))
     if isinstance(e, SafetensorError): return str(e)
-    if isinstance(e, RuntimeError) and "inline_container" in str(e):        # torch keeps the reason to itself
+    # torch keeps the reason to itself
+    if isinstance(e, RuntimeError) and re.search("inline_container|StreamWriter|iostream", str(e)):
         return "the disk took only a part of it (is it full, or is there a limit on a file's size?)"
     return None
 
