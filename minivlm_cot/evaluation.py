@@ -9,7 +9,7 @@ __all__ = ['exact_match', 'strict_match', 'vqa_score', 'wilson_interval', 'mcnem
            'blank_image', 'aokvqa_scores', 'predict_aokvqa']
 
 # %% ../nbs/06_evaluation.ipynb #8930b5bf
-import math, os, re
+import json, math, os, re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, asdict
 from functools import lru_cache
@@ -23,7 +23,7 @@ from accelerate.utils import gather_object
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from .core import InputError, load_json, open_image, picture_name, process_state, save_json, save_together
+from .core import InputError, fingerprint, load_json, open_image, picture_name, process_state, save_json, save_together
 from .scenes import FAMILIES, Scene, check_chain
 from .dataset import (ARMS, answer_text, as_list, as_text, example_image, gold_answer, holds_reasoning,
                                  is_answered, undress)
@@ -549,7 +549,9 @@ def save(
     "Write summary and rows as JSON, both or neither"
     splits = {name: {"extra": r.extra, "rows": r.rows} for name, r in self.splits.items()}
     rows = {"seed": self.seed, "rows": self.rows, "splits": splits, "extra": self.extra}
-    save_together({path: self.to_dict(), Path(path).with_suffix(".rows.json"): rows})
+    named = fingerprint(json.loads(json.dumps(rows)))               # of what will be read: JSON turns keys into texts
+    save_together({path: self.to_dict() | {"rows_fingerprint": named},
+                   Path(path).with_suffix(".rows.json"): rows})
 
 # %% ../nbs/06_evaluation.ipynb #b2692831
 @patch(cls_method=True)
@@ -557,9 +559,14 @@ def load(
     cls:Report,
     path,  # as it was given to `save`
 ) -> Report:
-    "Read a report back, from its rows"
+    "Read a report back, from its rows; a summary of other rows is refused"
     kept = load_json(Path(path).with_suffix(".rows.json"))
     if not isinstance(kept, dict) or "rows" not in kept: raise InputError(f"{path} has no report's rows beside it.")
+    summary = load_json(path) if Path(path).is_file() else None
+    named = summary.get("rows_fingerprint") if isinstance(summary, dict) else None           # older ones name none
+    if named not in (None, fingerprint(kept)):
+        raise InputError(f"{path} is the summary of other rows than those beside it: delete it and load the report "
+                         "again; saved anew, the summary is counted from the rows.")
     splits = {name: cls(s["rows"], kept["seed"], s["extra"]) for name, s in kept["splits"].items()}
     return cls(kept["rows"], kept["seed"], kept["extra"], splits)
 

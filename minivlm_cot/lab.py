@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from transformers import ViTModel
 
-from .core import InputError, atomic_path, autocast, count_parameters, folder_lock, load_json, package_file, pick_device, progress_bar as tqdm, save_json, set_seed, writable_dir
+from .core import InputError, atomic_files, atomic_path, autocast, count_parameters, folder_lock, load_json, package_file, pick_device, progress_bar as tqdm, save_json, set_seed, writable_dir
 from .model import (MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer)
 from .scenes import CELLS, COLOURS, FAMILIES, SHAPES, SIZES, Scene, grounding_tasks, scene_examples, scene_labels
 from .dataset import ARMS, CoTReasoningDataset, format_pair, gold_answer
@@ -261,10 +261,10 @@ def train_demo(
     seconds = load_json(out/"seconds.json") if (out/"seconds.json").exists() else {}
     rows, pictures = _timed(seconds, out, "drawing", lambda: draw_world(recipe.pictures, "train", recipe.seed, progress))
     seen_rows, seen = draw_world(recipe.validation, "validation", recipe.seed, progress=False)
-    if not (out/"encoder").exists():
+    if not (out/"encoder"/"config.json").exists():
         encoder, heads, losses = _timed(seconds, out, "encoder", lambda: pretrain_encoder(rows, pictures, recipe.encoder_steps, seed=recipe.seed, device=device, progress=progress))
         save_json(dict(losses=losses, accuracy=naming_accuracy(encoder, heads, seen_rows, seen)), out/"encoder.json")
-        encoder.save_pretrained(out/"encoder.part"); (out/"encoder.part").rename(out/"encoder")
+        with atomic_files(out/"encoder") as part: encoder.save_pretrained(part)
     encoder = ViTModel.from_pretrained(out/"encoder", add_pooling_layer=False, attn_implementation="eager")
     model, processor = build_model(encoder, rows, recipe.seed, device, summary=progress)
     features = _timed(seconds, out, "features", lambda: cache_features(model, processor, pictures, progress=progress))
@@ -298,7 +298,7 @@ def _aligned(out, model, align):
 
 def _check_run(out, recipe, fresh):
     "A folder belongs to one recipe"
-    ours = ("encoder", "encoder.part", "base", "cot", "model", "report.json", "seconds.json")
+    ours = ("encoder", "encoder.part", "base", "cot", "model", "report.json", "report.rows.json", "seconds.json")
     strange = [name for name in ours if (out/name).exists()] if not (out/"recipe.json").exists() else []
     if strange:
         raise InputError(f"{out} holds {', '.join(strange)} but no recipe.json, so it is no run of this kind, and is neither "
@@ -306,7 +306,7 @@ def _check_run(out, recipe, fresh):
     if fresh:
         (out/"aligned.pt").unlink(missing_ok=True)
         for name in ("encoder", "encoder.part", "base", "cot", "model"): shutil.rmtree(out/name, ignore_errors=True)
-        for name in ("recipe.json", "seconds.json", "report.json"): (out/name).unlink(missing_ok=True)
+        for name in ("recipe.json", "seconds.json", "report.json", "report.rows.json"): (out/name).unlink(missing_ok=True)
     shutil.rmtree(out/"encoder.part", ignore_errors=True)
     old, new = load_json(out/"recipe.json") if (out/"recipe.json").exists() else None, asdict(recipe)
     if old not in (None, new):
@@ -368,12 +368,11 @@ def save_ready(
     results = dict(**_short(whole), chain_parse_rate=whole["chain_parse_rate"], **{k: {name: _short(s) for name, s in whole[k].items()} for k in ("groups", "families", "splits")},
         **{k: whole[k] for k in ("train_seconds", "train_steps", "train_sequences", "base_sequences", "encoder_accuracy", "trainable_parameters", "frozen_parameters", "recipe")},
         **({"threads": whole["threads"]} if "threads" in whole else {}))
-    part = writable_dir(folder.parent)/f".{folder.name}.part"
-    shutil.rmtree(part, ignore_errors=True); shutil.copytree(run/"model", part)
-    save_json(results, part/"results.json")
-    (part/"README.md").write_text(_model_card(results), encoding="utf-8")
-    for f in part.iterdir(): f.chmod(0o644)                                   # everyone who can see the package may read it
-    shutil.rmtree(folder, ignore_errors=True); part.rename(folder)
+    with atomic_files(folder, gone=("*",)) as part:
+        shutil.copytree(run/"model", part, dirs_exist_ok=True)
+        save_json(results, part/"results.json")
+        (part/"README.md").write_text(_model_card(results), encoding="utf-8")
+        for f in part.iterdir(): f.chmod(0o644)                               # everyone who can see the package may read it
     return folder
 
 # %% ../nbs/08_chain_of_thought.ipynb #7123898d

@@ -27,7 +27,7 @@ from transformers.masking_utils import eager_mask
 from transformers.modeling_outputs import CausalLMOutputWithPast, MoeModelOutputWithPast
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-from .core import InputError, count_parameters, fingerprint, human, open_image, package_file, pick_device
+from .core import InputError, atomic_files, count_parameters, fingerprint, human, open_image, package_file, pick_device
 
 # %% ../nbs/01_model.ipynb #1416e5bd
 class VisionProjector(nn.Module):
@@ -722,10 +722,17 @@ def save_minivlm(
     folder,  # made if it is not there
     vision:bool=True,  # False: leave the frozen encoder's weights out
 ) -> Path:
-    "Save model and processor into one folder"
+    "Save model and processor into one folder, whole or not at all; what else is there stays"
     folder = Path(folder)
-    model.save_pretrained(folder, vision=vision); processor.save_pretrained(folder)
+    with atomic_files(folder, gone=_OF_A_MODEL) as part:
+        model.save_pretrained(part, vision=vision); processor.save_pretrained(part)
+        # the card that peft makes does not replace one that somebody wrote
+        if (folder/"README.md").exists(): (part/"README.md").unlink(missing_ok=True)
     return folder
+
+# what an older model in the folder may have left, and would be read together with the new one
+_OF_A_MODEL = ("config.json", "generation_config.json", "model*.safetensors*", "pytorch_model*.bin*", "adapter_*",
+               "tokenizer*", "added_tokens.json", "special_tokens_map.json", "chat_template.*")
 
 def on_hub(
     name,  # what stands for a model: a folder or a name

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object, recursively_apply
-from filelock import FileLock
+from filelock import Timeout
 from torch import distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
@@ -33,7 +33,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import DataLoader
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .core import InputError, append_jsonl, atomic_path, autocast, fingerprint, flush_to_disk, folder_lock, has_fast_bf16, open_image, picture_name, process_state, progress_bar as tqdm, read_jsonl, writable_dir
+from .core import InputError, append_jsonl, atomic_path, autocast, file_lock, fingerprint, flush_to_disk, folder_lock, has_fast_bf16, open_image, picture_name, process_state, progress_bar as tqdm, read_jsonl, writable_dir, writing
 from .dataset import Collator, CoTReasoningDataset, example_image
 from .model import check_texts, most_tokens, reading_of, vision_fingerprint
 
@@ -141,7 +141,7 @@ class FeatureStore:
     def _append(self, names, features):
         "Add rows behind all that are listed; nothing that another run may have mapped is changed or cut off"
         try:
-            with FileLock(self.folder/"lock"):
+            with file_lock(self.folder/"lock"):
                 self.reload()
                 new = [(n, f) for n, f in zip(names, features) if not self._has(n)]
                 with open(self.folder/"rows.bin", "r+b") as f:                # what an interrupted run left unlisted is written over
@@ -152,6 +152,9 @@ class FeatureStore:
                     f.write("".join(f"{n} {self._listed + i} {zlib.crc32(row.tobytes()):08x}\n"
                                     for i, (n, row) in enumerate(new)).encode())
                 self.reload()
+        except Timeout as e:
+            raise InputError(f"Another process has held {e.lock_file} for ten minutes: if none is at work "
+                             "there, delete that file.") from None
         except OSError as e: raise InputError(f"Cannot write features into {self.folder}: {e.strerror or e}.") from None
 
 def _as_kept(features, dtype):
@@ -419,17 +422,18 @@ def save_checkpoint(path, model, optimizers, step:int, identity, epoch_steps:int
     def whole(x): x = _whole(x); return x.cpu() if first else None                # one tensor at a time, so that nobody but the first ever holds all
     if several: state = recursively_apply(whole, state)
     state |= dict(step=step, identity=identity, epoch_steps=epoch_steps, rng=gather_object([rng]) if several else rng)
-    if first: _write_checkpoint(state, Path(path))
+    from_first(lambda: _write_checkpoint(state, Path(path)))                       # if it cannot, all stop
 
 def _write_checkpoint(state, path):
     "On the disk first, named afterwards; killed at any moment, it leaves a whole one under one of the two names"
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        torch.save(state, temporary)
-        flush_to_disk(temporary)
-        if path.exists(): os.replace(path, previous_checkpoint(path))
-        os.replace(temporary, path)
-        flush_to_disk(path.parent)
+        with writing(path, temporary):
+            torch.save(state, temporary)
+            flush_to_disk(temporary)
+            if path.exists(): os.replace(path, previous_checkpoint(path))
+            os.replace(temporary, path)
+            flush_to_disk(path.parent)
     finally: temporary.unlink(missing_ok=True)
 
 def _dealt(x, device):
