@@ -465,6 +465,24 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         features = self.features[self.feature_index[number]]
         return item | dict(image_features=features if isinstance(features, torch.Tensor) else torch.from_numpy(np.array(features)))
 
+# %% ../nbs/03_dataset.ipynb #5a1c0de6
+from fastcore.basics import patch
+
+@patch
+def later_texts(self:CoTReasoningDataset) -> list:  # of (number of the example, token ids)
+    "The texts that other epochs may draw; `response_tokens` counts them too"
+    if self.every_rationale: return []
+    left = []
+    for n, example in enumerate(self.examples):
+        every = dict.fromkeys(example.get("rationales") or ())
+        if len(every) < 2 or n in self.left_out or "cot" not in self.arms_of(n): continue
+        drawn = self.rationales(n)
+        left += [(n, r) for r in every if r not in drawn]
+    pairs = [format_pair(self.examples[n], "cot", r, self.with_choices) for n, r in left]
+    found = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, notes={})
+    for t in found: self._remember("cot", t)
+    return [(n, t["input_ids"]) for (n, _), t in zip(left, found)]
+
 # %% ../nbs/03_dataset.ipynb #d6406867
 class Collator:
     "Make a batch of items: pad to the longest, stack the pictures"
