@@ -6,7 +6,7 @@
 __all__ = ['minivlm_draw', 'minivlm_ask', 'minivlm_train', 'minivlm_eval', 'minivlm_demo']
 
 # %% ../nbs/09_cli.ipynb #b10aa909
-import json
+import json, os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def _card_row(cot, direct, known):
 
 def _can_be_written(path):
     "Could a file be made there?"
-    if Path(path).is_dir(): raise InputError(f"{path} is a folder: give a file's name.")
+    if not Path(path).name or os.path.isdir(path): raise InputError(f"{path} is a folder: give a file's name.")
     writable_dir(Path(path).parent)
 
 

@@ -157,7 +157,7 @@ def atomic_path(
 ):
     "Give a temporary path beside `path`; on leaving, it takes `path`'s place, or vanishes if there was an error"
     path = Path(path)
-    if not path.name or path.is_dir(): raise InputError(f"{path} is a folder: give a file's name.")
+    if not path.name or os.path.isdir(path): raise InputError(f"{path} is a folder: give a file's name.")
     writable_dir(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

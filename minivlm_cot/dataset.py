@@ -472,16 +472,22 @@ from fastcore.basics import patch
 def later_texts(self:CoTReasoningDataset) -> list:  # of (number of the example, token ids)
     "The texts that other epochs may draw; `response_tokens` counts them too"
     if self.every_rationale: return []
-    left = []
-    for n, example in enumerate(self.examples):
-        every = dict.fromkeys(example.get("rationales") or ())
-        if len(every) < 2 or n in self.left_out or "cot" not in self.arms_of(n): continue
-        drawn = self.rationales(n)
-        left += [(n, r) for r in every if r not in drawn]
-    pairs = [format_pair(self.examples[n], "cot", r, self.with_choices) for n, r in left]
-    found = tokenize_pairs(self.processor.tokenizer, pairs, self.max_length, notes={})
-    for t in found: self._remember("cot", t)
-    return [(n, t["input_ids"]) for (n, _), t in zip(left, found)]
+    given = {n: t["input_ids"][:t["labels"].count(-100)]
+             for (n, arm), t in zip(self._about, self._texts) if arm == "cot"}
+    left, tokenizer, out = [], self.processor.tokenizer, []
+    for n, prompt in given.items():
+        every = dict.fromkeys(self.examples[n].get("rationales") or ())
+        if len(every) < 2: continue
+        drawn, (_, answer) = self.rationales(n), format_pair(self.examples[n], "cot", "")
+        left += [(n, r + answer) for r in every if r not in drawn]
+    ids = tokenizer([r for _, r in left], add_special_tokens=False)["input_ids"] if left else []
+    for (n, r), learned in zip(left, ids):
+        learned = learned + [tokenizer.eos_token_id]
+        if self.max_length is not None:                                # what is longer will be cut
+            learned = learned[:self.max_length - len(given[n])]
+        self._remember("cot", dict(labels=learned))
+        out.append((n, given[n] + learned))
+    return out
 
 # %% ../nbs/03_dataset.ipynb #d6406867
 class Collator:

@@ -485,19 +485,22 @@ def _rounded(lm, length):
     return size if limit is None or computed and length > limit else min(size, limit)
 
 def _as_alone(lm, kind, size):
-    "The last words of a long text: as alone?"
+    "The last words of a long text: as alone? Behind padding, and behind a text that is not theirs"
     draw, words = torch.Generator().manual_seed(1), lm.get_input_embeddings().weight.shape[0]
-    ids, ends = torch.randint(words, (1, size), generator=draw).to(lm.device), min(8, size // 4)
+    half, other = size // 2, size // 4
+    ids = torch.randint(words, (1, size + other * (kind == "packed")), generator=draw).to(lm.device)
+    mask, ends = torch.ones_like(ids), min(8, size // 4)
+    mask[:, half:half + other] = 0
     if kind == "packed":
-        segments = torch.zeros_like(ids)[:, 3:, None].expand(-1, -1, 2)
-        mask, positions = segment_mask(segments, 3, lm.config._attn_implementation)
-        found, alone = _read(lm, ids, mask, positions), _read(lm, ids)
-        return _same(logits_of(lm, found[0, -ends:]), logits_of(lm, alone[0, -ends:]))
-    mask, cache = torch.ones_like(ids), DynamicCache(config=lm.config)
-    mask[:, size // 2:size * 3 // 4] = 0               # padding behind a picture, half of the row
-    _read(lm, ids[:, :-ends], mask[:, :-ends], past_key_values=cache, use_cache=True)
-    found, alone = _step(lm, ids[:, -ends:], mask, cache), _read(lm, ids[mask.bool()][None])
-    return _same(logits_of(lm, found[0]), logits_of(lm, alone[0, -ends:]))
+        spans = [[0, 1]] * (half - 3) + [[0, 0]] * other + [[1, 1]] * (size - half)
+        tree = segment_mask(torch.tensor([spans], device=ids.device), 3, lm.config._attn_implementation)
+        found = _read(lm, ids, *tree)[:, -ends:]
+    else:
+        cache = DynamicCache(config=lm.config)
+        _read(lm, ids[:, :-ends], mask[:, :-ends], past_key_values=cache, use_cache=True)
+        found = _step(lm, ids[:, -ends:], mask, cache)
+    alone = _read(lm, ids[mask.bool()][None])[:, -ends:]
+    return _same(logits_of(lm, found[0]), logits_of(lm, alone[0]))
 
 # %% ../nbs/01_model.ipynb #6135a910
 def unpack_rows(

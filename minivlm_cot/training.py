@@ -315,7 +315,8 @@ class TrainConfig:
             setattr(self, name, whole_number(getattr(self, name), name, low))
         tops = dict(lr_language=1e300, lr_projector=1e300, weight_decay=1e300, decay=1, clip=math.inf)
         for name, top in tops.items():
-            setattr(self, name, real_number(getattr(self, name), name, 0, top))
+            value = real_number(given := getattr(self, name), name, 0, top)
+            if type(given) not in (int, float): setattr(self, name, value)       # 1 stays 1: an old run is known by it
         self.seed = check_seed(self.seed)
         if not self.clip:
             raise InputError("clip is 0, which would take away every gradient: "
