@@ -11,7 +11,7 @@ __all__ = ['InputError', 'end_on_sigterm', 'cli_errors', 'whole_number', 'check_
 
 # %% ../nbs/00_core.ipynb #ce6570eb
 import errno, gzip, hashlib, json, math, operator, os, random, signal, sys, zlib
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import wraps
 from io import BytesIO
 from importlib.resources import files
@@ -166,7 +166,8 @@ def atomic_path(
     except OSError as e:                                                      # of this file, not of one that is read meanwhile
         if e.errno not in _FULL and str(e.filename) != str(temporary): raise
         raise InputError(f"Cannot write {path}: {e.strerror or e}. What was there before is kept.") from None
-    finally: temporary.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError): temporary.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #942b89e2
 def writable_dir(

@@ -197,7 +197,7 @@ def smallest_detectable_difference(
     design:float=1.,  # how many such questions are worth one independent one: 1 where none share an image
 ) -> float:  # in 0…1
     "Say which true difference would be noticed, in `power` of all exams, with so many questions"
-    n, discordant = whole_number(n, "n"), real_number(discordant, "discordant", 0, 1)
+    n, discordant = real_number(n, "n", 1), real_number(discordant, "discordant", 0, 1)
     power = real_number(power, "power", 0, 1, open_ends=True)
     alpha = real_number(alpha, "alpha", 0, 1, open_ends=True)
     design = real_number(design, "design")

@@ -487,12 +487,12 @@ def _rounded(lm, length):
 def _as_alone(lm, kind, size):
     "The last words of a long text: as alone? Behind padding, and behind a text that is not theirs"
     draw, words = torch.Generator().manual_seed(1), lm.get_input_embeddings().weight.shape[0]
-    half, other = size // 2, size // 4
+    other, ends = size // 4, min(8, size // 4)
     ids = torch.randint(words, (1, size + other * (kind == "packed")), generator=draw).to(lm.device)
-    mask, ends = torch.ones_like(ids), min(8, size // 4)
-    mask[:, half:half + other] = 0
+    mask, before = torch.ones_like(ids), ids.shape[1] - other - ends
+    mask[:, before:-ends] = 0
     if kind == "packed":
-        spans = [[0, 1]] * (half - 3) + [[0, 0]] * other + [[1, 1]] * (size - half)
+        spans = [[0, 1]] * (before - 3) + [[0, 0]] * other + [[1, 1]] * ends
         tree = segment_mask(torch.tensor([spans], device=ids.device), 3, lm.config._attn_implementation)
         found = _read(lm, ids, *tree)[:, -ends:]
     else:

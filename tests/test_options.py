@@ -135,7 +135,7 @@ def test_evaluation_refuses_what_is_no_share():
                     lambda: bootstrap_difference([1, 0], [0, 1], confidence=wrong), lambda: smallest_detectable_difference(9, power=wrong),
                     lambda: smallest_detectable_difference(9, alpha=wrong)):
             with pytest.raises(InputError): ask()
-    for wrong in (0, -3, 2.5, True, "9", None):
+    for wrong in (0, -3, True, "9", None):
         for ask in (lambda: bootstrap_difference([1, 0], [0, 1], n=wrong), lambda: smallest_detectable_difference(wrong), lambda: wilson_interval(0, wrong)):
             with pytest.raises(InputError): ask()
     assert wilson_interval(np.int64(1), np.int64(2)) == wilson_interval(1, 2)
