@@ -15,6 +15,7 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from .core import InputError, open_image, package_file, pick_device
 from .dataset import ANSWER, THINK
+from .generation import check_writing
 from .model import load_minivlm
 
 # %% ../nbs/06b_chat_models.ipynb #1013e480
@@ -61,6 +62,8 @@ class ChatVLM:
     @torch.no_grad()
     def write_on(self, processor, pictures, prompts, max_new_tokens, temperature=0., generator=None, copies=1, are_features=False, precision=None) -> list:
         "Continue a batch of prompts about pictures: len(prompts)·copies lists of new token ids"
+        options = max_new_tokens, temperature, copies
+        max_new_tokens, temperature, copies = check_writing(*options, generator, len(prompts))
         if are_features: raise InputError("A chat model wants pictures, not stored features.")
         if temperature and len(prompts) * copies > 1:                              # one by one: who else is in the batch must not matter
             own = generator if isinstance(generator, list) else [generator] * (len(prompts) * copies)

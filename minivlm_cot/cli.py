@@ -6,21 +6,21 @@
 __all__ = ['minivlm_draw', 'minivlm_ask', 'minivlm_train', 'minivlm_eval', 'minivlm_demo']
 
 # %% ../nbs/09_cli.ipynb #b10aa909
-import json
+import json, os
 from dataclasses import asdict
 from pathlib import Path
 
 from fastcore.script import call_parse, store_true
 from PIL import Image, PngImagePlugin
 
-from .core import InputError, atomic_path, cli_errors, open_image, package_file, part_ways, pick_device, process_state, save_json, set_seed, writable_dir
+from .core import InputError, atomic_path, check_seed, check_sizes, cli_errors, open_image, package_file, part_ways, pick_device, process_state, save_json, set_seed, writable_dir
 from .chat_models import load_any
 from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
-from .scenes import check_chain, draw_scene, make_example
-from .dataset import CoTReasoningDataset, gold_answer
+from .scenes import Scene, check_chain, draw_scene, make_example, run_program
+from .dataset import CoTReasoningDataset, as_text, gold_answer
 from .sources import load_examples
 from .training import TrainConfig, add_lora, text_room, train_cot_vlm
-from .generation import check_sizes, generate_cot_answer, generate_direct_answer
+from .generation import check_temperature, generate_cot_answer, generate_direct_answer
 from .evaluation import evaluate_cot, exact_match, predict_aokvqa
 from .visualization import cards_page, choose_cards, plot_accuracy, reasoning_card, report_page
 from .lab import Recipe, run_demo, train_demo
@@ -36,6 +36,7 @@ def minivlm_draw(
     size:int=320,  # side in pixels
 ):
     "Draw a scene with a question"
+    check_sizes(size=size), check_sizes(0, index=index)
     example = make_example(index, split, family)
     known = PngImagePlugin.PngInfo()
     facts = {k: example[k] for k in ("scene", "question", "program")} | dict(answer=gold_answer(example))
@@ -45,9 +46,25 @@ def minivlm_draw(
 
 # %% ../nbs/09_cli.ipynb #c9b562f3
 def _known(image):
-    "What the PNG's text field says, where `minivlm_draw` made it"
-    try: return json.loads(Image.open(image).text["minivlm_cot"])
-    except (AttributeError, KeyError, ValueError, OSError): return {}
+    "What the PNG's text field says, where `minivlm_draw` made it; another text is refused"
+    with Image.open(image) as opened: text = getattr(opened, "text", {}).get("minivlm_cot")
+    if text is None: return {}
+    try: known = json.loads(text if len(text) < 100_000 else "")             # ours have 2,000 letters
+    except (ValueError, RecursionError): known = None
+    if isinstance(known, dict) and _is_ours(known): return known
+    raise InputError(f"{image} has a text field “minivlm_cot” that minivlm_draw did not write: "
+                     "ask without --card, or save the picture without its text fields.")
+
+def _is_ours(known):
+    "Is the scene a scene, and does the program, where one is known, find the answer on it?"
+    if not all(isinstance(known.get(k, ""), str) for k in ("question", "answer")): return False
+    try:
+        scene = Scene.from_dict(known["scene"]) if "scene" in known else None
+        if "program" not in known: return True
+        answer, chain = run_program(scene, known["program"])
+        return answer == known.get("answer") and check_chain(chain, known).right
+    except Exception: return False                                   # a made-up program may do anything
+
 
 # %% ../nbs/09_cli.ipynb #8d9cae57
 @call_parse
@@ -64,14 +81,17 @@ def minivlm_ask(
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
     "Ask a model about a picture"
-    if not question.strip(): raise InputError("The question is empty: ask something.")
+    if as_text(question, "The question") is None:
+        raise InputError("The question is empty: ask something.")
+    check_sizes(max_new_tokens=max_new_tokens), check_temperature(temperature), check_seed(seed)
     picture = open_image(image)
+    if card: known, _ = _known(image), _can_be_written(card)         # better to know now than later
     vlm, processor = load_any(model, device)
     ask = lambda f: f(vlm, processor, picture, question, max_new_tokens, temperature, seed=seed)
     print(said := ask(generate_direct_answer if direct else generate_cot_answer))
     if card:
         other = ask(generate_cot_answer if direct else generate_direct_answer)
-        row = _card_row(*((other, said) if direct else (said, other)), _known(image))
+        row = _card_row(*((other, said) if direct else (said, other)), known)
         with atomic_path(card) as temporary: temporary.write_text(cards_page([reasoning_card(row, picture)], title="One question, asked twice"), encoding="utf-8")
         print(f"card: {card}")
 
@@ -87,6 +107,11 @@ def _card_row(cot, direct, known):
     if check: marks = dict(steps=[asdict(s) for s in check.steps], chain_complete=check.complete)
     return dict(question=cot.question, truth=truth, chain=cot.chain, **marks,
                 cot_answer=cot.answer, direct_answer=direct.answer, **right)
+
+def _can_be_written(path):
+    "Could a file be made there?"
+    if not Path(path).name or os.path.isdir(path): raise InputError(f"{path} is a folder: give a file's name.")
+    writable_dir(Path(path).parent)
 
 # %% ../nbs/09_cli.ipynb #ce269a16
 @call_parse
@@ -120,6 +145,9 @@ def minivlm_train(
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
     "Train a model to reason step by step and to answer directly"
+    check_sizes(limit=limit, epochs=epochs, batch_size=batch_size, pool=pool, max_length=max_length,
+                gradient_accumulation=gradient_accumulation)
+    check_sizes(0, lora=lora), check_seed(seed), pick_device(device)
     if process_state().num_processes > 1: device = str(process_state().device)     # under accelerate launch, each process has its own
     if source == "scenes":
         if process_state().num_processes > 1: raise InputError("The recipe for scenes is for one process: start it without accelerate launch, or choose another source.")
@@ -127,13 +155,13 @@ def minivlm_train(
         recipe.seed, recipe.cot_epochs, recipe.batch_size = seed, epochs or recipe.cot_epochs, batch_size or recipe.batch_size
         train_demo(out, recipe, device, fresh)
     else:
+        config = TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,
+            lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh,
+            cache="" if no_cache else "features", gradient_checkpointing=gradient_checkpointing, compile=compile)
         rows = load_examples(source, split, limit, folder, images, progress=True)
         set_seed(seed)                                                             # a new projector and LoRA's corrections are random
         if base: model, processor = load_minivlm(base, device)
         else: model, processor = MiniVLM.from_components(vision, language, pool=pool, drop_cls=pool > 1, device=device), MiniVLMProcessor.from_components(vision, language)
-        config = TrainConfig(out=out, epochs=epochs or 3, batch_size=batch_size or 8, gradient_accumulation=gradient_accumulation,
-            lr_language=lr_language, lr_projector=lr_projector, seed=seed, fresh=fresh,
-            cache="" if no_cache else "features", gradient_checkpointing=gradient_checkpointing, compile=compile)
         _train_on(rows, model, processor, config, with_choices, max_length, lora, every_rationale)
     if process_state().is_main_process: print(f"model: {out}/model")
     part_ways()
@@ -176,7 +204,7 @@ def minivlm_eval(
     device:str=None,  # cpu, cuda or mps; left out: the best there is
 ):
     "Examine a model with and without chain of thought"
-    pick_device(device); writable_dir(out)                     # better to know now than after the exam
+    pick_device(device); writable_dir(out); check_seed(seed)   # better to know now than after the exam
     check_sizes(limit=limit, batch_size=batch_size, max_new_tokens_cot=max_new_tokens_cot, max_new_tokens_direct=max_new_tokens_direct)
     if process_state().num_processes > 1: device = str(process_state().device)     # under accelerate launch, each process has its own
     secret = (source, split) == ("aokvqa", "test")             # its answers are not published: predictions are all that can be made
@@ -205,7 +233,7 @@ def _say(report, out):
     for name, s in {**whole["groups"], "all": whole}.items():
         low, high = (100 * v for v in s["difference_ci"])
         print(f"{name.replace('_', ' '):>9}  n {s['n']:>5,}   CoT {100 * s['arms']['cot']['accuracy']:5.1f}%   direct {100 * s['arms']['direct']['accuracy']:5.1f}%   "
-              f"difference {100 * s['difference']:+5.1f} ({low:+.1f} … {high:+.1f}) points   p {s['p']:.1g}")
+              f"difference {100 * s['difference']:+5.1f} ({low:+.1f} … {high:+.1f}) points   p {s['p']:.1g} ({s['p_method']})")
     print(f"report: {out}/report.json\n  page: {out}/index.html")
 
 # %% ../nbs/09_cli.ipynb #ff7fa901

@@ -466,6 +466,30 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         features = self.features[self.feature_index[number]]
         return item | dict(image_features=features if isinstance(features, torch.Tensor) else torch.from_numpy(np.array(features)))
 
+# %% ../nbs/03_dataset.ipynb #5a1c0de6
+from fastcore.basics import patch
+
+@patch
+def later_texts(self:CoTReasoningDataset) -> list:  # of (number of the example, token ids)
+    "The texts that other epochs may draw; `response_tokens` counts them too"
+    if self.every_rationale: return []
+    given = {n: t["input_ids"][:t["labels"].count(-100)]
+             for (n, arm), t in zip(self._about, self._texts) if arm == "cot"}
+    left, tokenizer, out = [], self.processor.tokenizer, []
+    for n, prompt in given.items():
+        every = dict.fromkeys(self.examples[n].get("rationales") or ())
+        if len(every) < 2: continue
+        drawn, (_, answer) = self.rationales(n), format_pair(self.examples[n], "cot", "")
+        left += [(n, r + answer) for r in every if r not in drawn]
+    ids = tokenizer([r for _, r in left], add_special_tokens=False)["input_ids"] if left else []
+    for (n, r), learned in zip(left, ids):
+        learned = learned + [tokenizer.eos_token_id]
+        if self.max_length is not None:                                # what is longer will be cut
+            learned = learned[:self.max_length - len(given[n])]
+        self._remember("cot", dict(labels=learned))
+        out.append((n, given[n] + learned))
+    return out
+
 # %% ../nbs/03_dataset.ipynb #d6406867
 class Collator:
     "Make a batch of items: pad to the longest, stack the pictures"

@@ -23,11 +23,11 @@ from accelerate.utils import gather_object
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from .core import InputError, fingerprint, load_json, open_image, picture_name, process_state, save_json, save_together
+from .core import InputError, check_seed, check_sizes, fingerprint, load_json, open_image, picture_name, process_state, real_number, save_json, save_together, whole_number
 from .scenes import FAMILIES, Scene, check_chain
 from .dataset import (ARMS, answer_text, as_list, as_text, example_image, gold_answer, holds_reasoning,
                                  is_answered, undress)
-from .generation import Answer, generate_answers, generate_both, rank_both
+from .generation import Answer, arm_limits, generate_answers, generate_both, rank_both
 
 # %% ../nbs/06_evaluation.ipynb #536854bf
 def exact_match(
@@ -87,6 +87,8 @@ def wilson_interval(
     confidence:float=0.95,  # the share of such intervals that hold the true accuracy
 ) -> tuple:  # (low, high), both in 0…1
     "Give the interval of a share ([Wilson 1927](https://doi.org/10.1080/01621459.1927.10502953)); it holds near 0 and 1 too"
+    k, n = whole_number(k, "k", None), whole_number(n, "n", None)
+    confidence = real_number(confidence, "confidence", 0, 1, open_ends=True)
     if n < 1 or not 0 <= k <= n: raise InputError(f"An interval needs 0 ≤ k ≤ n and n ≥ 1, but k is {k} and n is {n}.")
     low, high = proportion_confint(k, n, alpha=1 - confidence, method="wilson")
     return float(low), float(high)
@@ -105,11 +107,19 @@ def mcnemar_exact(
 # %% ../nbs/06_evaluation.ipynb #1961ebee
 def _pair(a, b):
     "Two boolean columns of the same questions"
-    a, b = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
+    a, b = _booleans(a), _booleans(b)
     if a.ndim != 1 or a.shape != b.shape:
         raise InputError(f"The two arms must answer the same questions, but one has {a.size} answers and the other {b.size}.")
     if not a.size: raise InputError("There are no answers to compare: give at least one question.")
     return a, b
+
+def _booleans(values):
+    "True and False, or 1 and 0: a text, None or nan would count as one of them in silence"
+    values = np.asarray(values)
+    numbers = values.dtype.kind in "biuf"
+    if values.size and not (numbers and np.isin(values, (0, 1)).all()):
+        raise InputError("An answer is right or not: give True and False, or 1 and 0, only.")
+    return values.astype(bool)
 
 # %% ../nbs/06_evaluation.ipynb #d5144b22
 def sign_flip_test(
@@ -147,6 +157,7 @@ def clustered_interval(
 ) -> tuple:  # (low, high), both in 0…1
     "Wilson's interval for as many independent questions as these are worth; where each image has one question, Wilson's own"
     x, _ = _pair(right, right)
+    confidence = real_number(confidence, "confidence", 0, 1, open_ends=True)
     clusters = _numbered(clusters, x.size)
     counts, share = np.bincount(clusters).astype(float), x.mean()
     if len(counts) == x.size: return wilson_interval(int(x.sum()), x.size, confidence)
@@ -172,6 +183,8 @@ def bootstrap_difference(
 ) -> tuple:  # (low, high) of accuracy(cot) − accuracy(direct), each in −1…1
     "Give the interval of the paired difference by resampling whole images"
     c, d = _pair(cot_right, direct_right)
+    n, seed = whole_number(n, "n"), check_seed(seed)
+    confidence = real_number(confidence, "confidence", 0, 1, open_ends=True)
     clusters = _numbered(clusters, c.size)
     counts = np.bincount(clusters).astype(float)                          # [images]
     sums = np.bincount(clusters, weights=c.astype(float) - d)             # [images]
@@ -179,7 +192,7 @@ def bootstrap_difference(
     sums, counts = np.append(sums, [size, -size]), np.append(counts, [size, size])
     ratio = lambda s, k, axis=-1: s.sum(axis) / k.sum(axis)
     result = scipy.stats.bootstrap((sums, counts), ratio, paired=True, vectorized=True, n_resamples=n, batch=500,
-        method="percentile", confidence_level=confidence, rng=np.random.default_rng(seed))
+        method="percentile", confidence_level=confidence, rng=np.random.default_rng(seed % 2**63))
     return tuple(float(v) for v in result.confidence_interval)
 
 # %% ../nbs/06_evaluation.ipynb #77e7cf4a
@@ -191,8 +204,10 @@ def smallest_detectable_difference(
     design:float=1.,  # how many such questions are worth one independent one: 1 where none share an image
 ) -> float:  # in 0…1
     "Say which true difference would be noticed, in `power` of all exams, with so many questions"
-    if n < 1 or not 0 <= discordant <= 1:
-        raise InputError(f"n must be at least 1 and discordant a share in 0…1, but they are {n} and {discordant}.")
+    n, discordant = real_number(n, "n", 1), real_number(discordant, "discordant", 0, 1)
+    power = real_number(power, "power", 0, 1, open_ends=True)
+    alpha = real_number(alpha, "alpha", 0, 1, open_ends=True)
+    design = real_number(design, "design")
     z = scipy.stats.norm.ppf(1 - alpha / 2) + scipy.stats.norm.ppf(power)
     one_sided = math.floor(math.log2(2 / alpha)) + 1         # the least m with 2·(1/2)^m < alpha: six for 0.05
     n = n / max(1, design)
@@ -586,8 +601,12 @@ def evaluate_cot(
     progress:bool=False,  # show bars
 ) -> Report:
     "Ask the same questions with and without chain of thought, and compare"
+    limit, seed = arm_limits(max_new_tokens), check_seed(seed)
+    batch_size = check_sizes(batch_size=batch_size)
+    if isinstance(blind, str) or not set(blind) <= set(ARMS):
+        raise InputError(f"blind is {blind!r}: give a list of cot and direct, or () for none.")
     check_exam(examples, train_examples)
-    answers, limit = dict(answers or {}), dict(zip(("cot", "direct"), max_new_tokens))
+    answers = dict(answers or {})
     def choices(part): return [e["choices"] for e in part] if with_choices else None
     if not answers.keys() & {"cot", "direct"}:
         answers |= each_its_share(examples, lambda part: generate_both(model, processor, [e["image"] if e.get("image") is not None else example_image(e) for e in part],
@@ -664,6 +683,7 @@ def predict_aokvqa(
     max_new_tokens=(None, None),  # for the cot arm and the direct arm; None: see `response_limit`
 ) -> dict:  # arm → question_id → {"multiple_choice": the most probable choice, "direct_answer": what was written}
     "Make A-OKVQA's predictions in both arms: the free answer, and the choice that is most probable in its place"
+    arm_limits(max_new_tokens), check_sizes(batch_size=batch_size)
     images, questions, choices = [example_image(e) for e in examples], [e["question"] for e in examples], [[answer_text(c) for c in as_list(e["choices"])] for e in examples]
     written = generate_both(model, processor, images, questions, max_new_tokens, batch_size, choices=choices if with_choices else None, progress=progress)
     ranks = rank_both(model, processor, images, questions, choices, [a.chain for a in written["cot"]], with_choices, batch_size)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from transformers import ViTModel
 
-from .core import InputError, atomic_files, atomic_path, autocast, count_parameters, folder_lock, load_json, package_file, pick_device, progress_bar as tqdm, save_json, set_seed, writable_dir
+from .core import InputError, atomic_files, atomic_path, autocast, check_seed, count_parameters, folder_lock, load_json, package_file, pick_device, progress_bar as tqdm, real_number, save_json, set_seed, whole_number, writable_dir
 from .model import (MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm, small_image_processor, small_language_config, small_vision_config, train_tokenizer)
 from .scenes import CELLS, COLOURS, FAMILIES, SHAPES, SIZES, Scene, grounding_tasks, scene_examples, scene_labels
 from .dataset import ARMS, CoTReasoningDataset, format_pair, gold_answer
@@ -43,6 +43,15 @@ class Recipe:
     test:int=1_950  # questions of the exam: 150 of each family, one picture each
     ood:int=390  # questions of each out-of-distribution split
     seed:int=0
+
+    def check(self) -> "Recipe":
+        "Refuse numbers that cannot be meant, before anything is drawn; NumPy's become Python's"
+        for name in asdict(self).keys() - {"learning_rate", "seed"}:
+            least = 0 if name in ("align_steps", "validations") else 1
+            setattr(self, name, whole_number(getattr(self, name), name, least))
+        self.learning_rate = real_number(self.learning_rate, "learning_rate", most=1e300)
+        self.seed = check_seed(self.seed)
+        return self
 
     @classmethod
     def short(cls) -> "Recipe":
@@ -85,7 +94,7 @@ def pretrain_encoder(
     labels = torch.from_numpy(np.stack([_cell_labels(r) for r in rows]))                       # [n, 16, 4]
     optimiser = torch.optim.AdamW([*encoder.parameters(), *heads.parameters()], lr=learning_rate, weight_decay=.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps, pct_start=.1)
-    order, losses, processor = np.random.default_rng(seed).permutation(len(rows)), [], small_image_processor()
+    order, losses, processor = np.random.default_rng(seed % 2**63).permutation(len(rows)), [], small_image_processor()
     bar = tqdm(range(steps), desc="learning to see", disable=not progress)
     for step in bar:
         i = np.sort(order[np.arange(step * batch_size, (step + 1) * batch_size) % len(rows)])
@@ -256,7 +265,7 @@ def train_demo(
     progress:bool=True,
 ) -> Trained:
     "Stages 1 to 4"
-    recipe, out, device = recipe or Recipe(), writable_dir(out), pick_device(device)
+    recipe, out, device = (recipe or Recipe()).check(), writable_dir(out), pick_device(device)
     _check_run(out, recipe, fresh)
     seconds = load_json(out/"seconds.json") if (out/"seconds.json").exists() else {}
     rows, pictures = _timed(seconds, out, "drawing", lambda: draw_world(recipe.pictures, "train", recipe.seed, progress))
@@ -325,7 +334,7 @@ def run_demo(
     progress:bool=True,
 ) -> Report:
     "Train, ask in both arms, compare, and write report.json and index.html"
-    recipe, out = recipe or Recipe(), Path(out)
+    recipe, out = (recipe or Recipe()).check(), Path(out)
     trained = train_demo(out, recipe, device, fresh, progress)
     exam = scene_examples(recipe.test, "test", seed=recipe.seed, progress=progress)
     report = evaluate_cot(trained.model, trained.processor, exam, train_examples=trained.rows, batch_size=130, seed=recipe.seed, progress=progress)

@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['VisionProjector', 'MiniVLMConfig', 'join_prefix', 'small_attention', 'TokenLoss', 'MiniVLM', 'segment_mask',
-           'Reading', 'reading_of', 'logits_of', 'out_of_memory', 'probe', 'cache_sizes', 'unpack_rows', 'most_tokens',
-           'check_length', 'check_words', 'check_texts', 'MiniVLMProcessor', 'train_tokenizer', 'small_vision_config',
-           'small_language_config', 'small_image_processor', 'vision_fingerprint', 'save_minivlm', 'on_hub',
-           'load_minivlm']
+           'Reading', 'reading_of', 'logits_of', 'out_of_memory', 'probe', 'cache_sizes', 'may_pack', 'may_batch',
+           'unpack_rows', 'most_tokens', 'check_length', 'check_words', 'check_texts', 'MiniVLMProcessor',
+           'train_tokenizer', 'small_vision_config', 'small_language_config', 'small_image_processor',
+           'vision_fingerprint', 'save_minivlm', 'on_hub', 'load_minivlm']
 
 # %% ../nbs/01_model.ipynb #d8430128
 import errno, inspect, re
+from collections import Counter
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -224,9 +225,9 @@ def forward(self:MiniVLM,
     T, lm = image_tokens.shape[1], self.language_model
     embeds, mask, positions = join_prefix(image_tokens, self.get_input_embeddings()(input_ids), attention_mask)
     if torch.is_autocast_enabled(embeds.device.type): embeds = embeds.to(torch.get_autocast_dtype(embeds.device.type))     # else fp32 flows between bf16 layers
-    place, way = None, reading_of(lm)
+    place = None
     if segments is None: check_length(lm, mask)
-    elif way.fits_packed(T + segments.shape[1]):
+    elif may_pack(lm, T + segments.shape[1]):
         mask, positions = segment_mask(segments, T, lm.config._attn_implementation)
         check_length(lm, mask, positions=positions)
     else:
@@ -269,8 +270,9 @@ class Reading:
     plain_head:bool=True  # the logits are the output layer of the last hidden state; else the model's own forward makes them
     cached:bool=True  # what was read can be kept in transformers' cache; else all is read again for each word
     small:bool=False  # `small_attention` gives the same (looked at on a processor only)
-    window:int|None=None  # over more tokens than this, neither packed nor batched
+    window:int|None=None  # as the configuration names it: over more tokens than this, neither packed nor batched
     refused:str=""  # what is wrong even alone, if anything
+    held:dict=field(default_factory=dict, compare=False, repr=False)  # (way, tokens) → as alone?
 
     def fits_packed(self, length:int) -> bool: return self.packed and length <= (self.window or length)
     def fits_batch(self, length:int) -> bool: return self.batched and length <= (self.window or length)
@@ -425,6 +427,7 @@ def _batches_agree(lm, out, texts, own):
 
 def _window(config):
     "The fewest tokens that any layer looks back over, where that is said"
+    # a first guess: it spares a look, and tells of what rounding may hide from one, as in half precision
     kinds = getattr(config, "layer_types", None) or []
     if kinds and not any(re.search("sliding|chunk|local", kind) for kind in kinds): return None
     named = {n: v for n, v in config.to_dict().items() if re.search(r"window(_size)?$|attention_chunk_size$|^local_attention$", n)}
@@ -440,6 +443,64 @@ def cache_sizes(
     layers = first("num_hidden_layers", "num_layers", "n_layer") or 1
     inner = first("intermediate_size", "ffn_dim", "n_inner") or 4 * config.hidden_size
     return layers, first("num_key_value_heads", "num_kv_heads") or heads, first("head_dim") or config.hidden_size // heads, heads, inner
+
+# %% ../nbs/01_model.ipynb #5a1c0de5
+def may_pack(
+    lm,  # a causal language model of transformers
+    length:int,  # tokens of the packed row, the picture included
+) -> bool:
+    "Do several texts in a row say what each says alone, at this length?"
+    way = reading_of(lm)
+    return way.fits_packed(length) and _holds(lm, way, "packed", length)
+
+def may_batch(
+    lm,  # a causal language model of transformers
+    length:int,  # tokens of a row, picture, padding and what is to be written included
+) -> bool:
+    "Do padded rows with one cache say what each says alone, at this length?"
+    way = reading_of(lm)
+    return way.fits_batch(length) and _holds(lm, way, "batched", length)
+
+_PROBED = 10  # tokens that `probe` itself reads
+
+def _holds(lm, way, kind, length):
+    "What was seen at this length or a longer one; else, look"
+    seen = {n: ok for (k, n), ok in way.held.items() if k == kind}
+    if length <= max(_PROBED, *(n for n, ok in seen.items() if ok), 0): return True
+    size = _rounded(lm, length)
+    if any(n <= size for n, ok in seen.items() if not ok): return False
+    if any(hasattr(p, "device_mesh") for p in lm.parameters()): return False     # a part, under FSDP
+    training = lm.training
+    try:
+        with torch.no_grad(), torch.autocast(lm.device.type, enabled=False):
+            way.held[kind, size] = _tries(_as_alone, _exact(lm).eval(), kind, size)
+    finally: lm.train(training)
+    return way.held[kind, size]
+
+def _rounded(lm, length):
+    "Up to a power of two, or to one and a half of it: few sizes are looked at"
+    half = 1 << (length - 1).bit_length() - 1
+    size = half * 3 // 2 if length <= half * 3 // 2 else half * 2
+    limit, computed = most_tokens(lm)
+    return size if limit is None or computed and length > limit else min(size, limit)
+
+def _as_alone(lm, kind, size):
+    "The last words of a long text: as alone? Behind padding, and behind a text that is not theirs"
+    draw, words = torch.Generator().manual_seed(1), lm.get_input_embeddings().weight.shape[0]
+    other, ends = size // 4, min(8, size // 4)
+    ids = torch.randint(words, (1, size + other * (kind == "packed")), generator=draw).to(lm.device)
+    mask, before = torch.ones_like(ids), ids.shape[1] - other - ends
+    mask[:, before:-ends] = 0
+    if kind == "packed":
+        spans = [[0, 1]] * (before - 3) + [[0, 0]] * other + [[1, 1]] * ends
+        tree = segment_mask(torch.tensor([spans], device=ids.device), 3, lm.config._attn_implementation)
+        found = _read(lm, ids, *tree)[:, -ends:]
+    else:
+        cache = DynamicCache(config=lm.config)
+        _read(lm, ids[:, :-ends], mask[:, :-ends], past_key_values=cache, use_cache=True)
+        found = _step(lm, ids[:, -ends:], mask, cache)
+    alone = _read(lm, ids[mask.bool()][None])[:, -ends:]
+    return _same(logits_of(lm, found[0]), logits_of(lm, alone[0]))
 
 # %% ../nbs/01_model.ipynb #6135a910
 def unpack_rows(
@@ -501,12 +562,23 @@ def check_texts(
     data,  # a dataset such as CoTReasoningDataset
 ) -> None:
     "Before the first step: may this language model be used, has it vectors for all words, and positions for the longest text?"
-    lm = model.language_model
-    reading_of(lm)
-    texts = [t["input_ids"] for t in getattr(data, "_texts", [])]
-    if not texts: return
-    check_words(model, torch.tensor([max(map(max, texts))]))
-    check_length(lm, torch.ones(1, model.config.n_image_tokens + max(map(len, texts)), dtype=torch.long))
+    reading_of(model.language_model)
+    texts = zip(getattr(data, "_about", []), getattr(data, "_texts", []))
+    now = [(about[0], t["input_ids"]) for about, t in texts]
+    later = data.later_texts() if hasattr(data, "later_texts") else []
+    if not now: return
+    check_words(model, torch.tensor([max(max(ids) for _, ids in now + later)]))
+    number, longest = max(now + later, key=lambda text: len(text[1]))
+    picture = model.config.n_image_tokens
+    name = f"Question {data.examples[number].get('question_id')}"
+    try: check_length(model.language_model, torch.ones(1, picture + len(longest), dtype=torch.long))
+    except InputError as e: raise InputError(f"{name}: {e}") from None
+    if not getattr(data, "together", False): return
+    together = Counter()
+    for n, ids in now: together[n] += len(ids)
+    more = max((len(ids) for _, ids in later), default=0)
+    may_pack(model.language_model, picture + max(together.values()) + more)    # looked at now
+
 
 # %% ../nbs/01_model.ipynb #b68477b4
 @patch
@@ -522,7 +594,7 @@ def generate(self:MiniVLM,
         embeds, mask, _ = join_prefix(self.embed_image(pixel_values, image_features), self.get_input_embeddings()(input_ids), attention_mask)
         new = kwargs.get("max_new_tokens") or 1
         check_length(self.language_model, mask, new)
-        if not (mask.all() or reading_of(self.language_model).fits_batch(mask.shape[1] + new)):
+        if not (mask.all() or may_batch(self.language_model, mask.shape[1] + new)):
             raise InputError("This language model cannot write on texts of different lengths in one batch: ask one by one.")
         return self.language_model.generate(inputs_embeds=embeds, attention_mask=mask, **kwargs)
 

@@ -33,7 +33,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.utils.data import DataLoader
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from .core import InputError, append_jsonl, atomic_path, autocast, file_lock, fingerprint, flush_to_disk, folder_lock, has_fast_bf16, open_image, picture_name, process_state, progress_bar as tqdm, read_jsonl, writable_dir, writing
+from .core import InputError, append_jsonl, atomic_path, autocast, check_seed, check_sizes, file_lock, fingerprint, flush_to_disk, folder_lock, has_fast_bf16, open_image, picture_name, process_state, progress_bar as tqdm, read_jsonl, real_number, whole_number, writable_dir, writing
 from .dataset import Collator, CoTReasoningDataset, example_image
 from .model import check_texts, most_tokens, reading_of, vision_fingerprint
 
@@ -304,27 +304,40 @@ class TrainConfig:
 
     def __post_init__(self):
         self._check_numbers()
+        self._check_choices()
         if self.optimizer not in ("adamw", "muon"): raise InputError(f"Unknown optimizer {self.optimizer!r}: use adamw or muon.")
         if self.schedule not in ("cosine", "linear"): raise InputError(f"Unknown schedule {self.schedule!r}: use cosine or linear.")
         if self.precision not in ("auto", "bf16", "fp32"):
             raise InputError(f"Unknown precision {self.precision!r}: use auto, bf16 or fp32.")
 
     def _check_numbers(self):
-        "A number that cannot be meant is refused before the first step"
+        "Refuse numbers that cannot be meant; NumPy's become Python's, which a checkpoint can hold"
         least = dict(epochs=1, batch_size=1, gradient_accumulation=1, save_every=1, validate_every=0,
                      num_workers=0, warmup=0)
         for name, low in least.items():
-            if not isinstance(value := getattr(self, name), (int, np.integer)) or value < low:
-                raise InputError(f"{name} is {value!r}: it must be a whole number, at least {low}.")
+            setattr(self, name, whole_number(getattr(self, name), name, low))
         tops = dict(lr_language=1e300, lr_projector=1e300, weight_decay=1e300, decay=1, clip=math.inf)
         for name, top in tops.items():
-            value = getattr(self, name)
-            if not isinstance(value, (int, float, np.number)) or not 0 <= value <= top:
-                wanted = "from 0 to 1" if name == "decay" else "finite and not negative"
-                raise InputError(f"{name} is {value!r}: it must be a number, {wanted}.")
+            value = real_number(given := getattr(self, name), name, 0, top)
+            if type(given) not in (int, float): setattr(self, name, value)       # 1 stays 1: an old run is known by it
+        self.seed = check_seed(self.seed)
         if not self.clip:
             raise InputError("clip is 0, which would take away every gradient: "
                              "give the largest norm, or math.inf for no limit.")
+
+    def _check_choices(self):
+        "Texts and switches: “no” would switch on what it shall switch off"
+        folder, switch = (str, Path), (bool, np.bool_)
+        kinds = dict(out=(folder, "a folder"), cache=(folder, 'a folder, or "" for none'),
+                     compile=(str, 'a backend of torch.compile, "auto", or "" for none'),
+                     fresh=(switch, "True or False"), gradient_checkpointing=(switch, "True or False"))
+        for name, (kind, wanted) in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind): raise InputError(f"{name} is {value!r}: give {wanted}.")
+        if self.compile in ("", "auto", "inductor", "eager"): return
+        if self.compile not in torch.compiler.list_backends(exclude_tags=()):
+            raise InputError(f"Unknown compile backend {self.compile!r}: "
+                             'use auto, inductor, or "" for none.')
 
     @property
     def settings(self) -> dict:
@@ -668,6 +681,7 @@ def _train_spread(model, *args, **kwargs):
     history = train_cot_vlm(copy, *args, **kwargs)
     with torch.no_grad():
         for p, learned in zip(_trainable(model).values(), _trainable(copy).values()): p.copy_(_whole(learned))
+    model.config.response_tokens = copy.config.response_tokens
     del copy                                                                     # makes room for the whole
     model.to(process_state().device).eval()
     return history
@@ -712,8 +726,9 @@ def _alone(train):
         process_state()                                                          # tells accelerate, also where there is no GPU, that there are others
         reading_of(model.language_model)                                         # while it is whole: a part that FSDP leaves cannot be looked at
         config = config or TrainConfig()
+        if not isinstance(model, FSDPModule):                                    # refused before anything is written
+            data = _checked(model, processor, data, config)
         if _is_to_be_spread(model): return train(model, processor, data, config, *args, **kwargs)     # which comes here again, with the copy
-        data = _checked(model, processor, data, config)                          # refused before anything is written
         out, lock = writable_dir(config.out), ExitStack()
         def enter():
             lock.enter_context(folder_lock(out, 8 if config.num_workers else 0))          # the workers of a killed run leave late
@@ -804,7 +819,6 @@ def train_cot_vlm(
             if stopped: stop_by(stopped)
             tick = time.perf_counter()
     history.finished = True
-    remember_limits(model, data)                                                 # later epochs may have drawn longer rationales
     note(dict(finished=True))
     if history.skipped and progress and accelerator.is_main_process:
         print(f"{history.skipped} of {len(steps)} steps were passed over: loss or gradient were not finite")
@@ -823,9 +837,10 @@ def remember_limits(
     model,  # a MiniVLM
     data,  # a dataset; one without `response_tokens` tells nothing
 ) -> None:
-    "Keep the longest response of each arm in the model's configuration, so that asking allows for it"
-    taught = dict(getattr(data, "response_tokens", None) or {})
-    if taught: model.config.response_tokens = (model.config.response_tokens or {}) | taught
+    "Keep each arm's longest response, of this training or one before, so that asking allows for it"
+    taught, known = getattr(data, "response_tokens", None) or {}, model.config.response_tokens or {}
+    longest = {arm: max(taught.get(arm) or 0, known.get(arm) or 0) for arm in {**known, **taught}}
+    if longest: model.config.response_tokens = longest
 
 # %% ../nbs/04_training.ipynb #2aead68f
 def steps_per_epoch(
@@ -928,6 +943,8 @@ def add_lora(
     "Freeze the language model and give each of its matrices a correction of low rank that learns; the projector learns whole"
     try: from peft import LoraConfig, get_peft_model
     except ImportError: raise InputError('LoRA needs the package peft: pip install peft.') from None
+    rank, alpha = whole_number(rank, "rank"), check_sizes(alpha=alpha)
+    dropout = real_number(dropout, "dropout", 0, 1)
     head, kinds = model.get_output_embeddings(), ("Linear", "Conv1D")                            # GPT-2's layers are called Conv1D
     targets = [f"language_model.{n}" for n, m in model.language_model.named_modules() if type(m).__name__ in kinds and m is not head]
     return get_peft_model(model, LoraConfig(r=rank, lora_alpha=alpha or 2 * rank, lora_dropout=dropout, target_modules=targets, modules_to_save=["projector"]))

@@ -1,0 +1,123 @@
+"""Commands with wrong input: one sentence and exit status 2, never a traceback."""
+import json
+import os
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from minivlm_cot.cli import _card_row, _is_ours, _known, _say, minivlm_ask, minivlm_draw, minivlm_eval, minivlm_train
+from minivlm_cot.core import InputError
+from minivlm_cot.dataset import gold_answer
+from minivlm_cot.evaluation import score_rows
+from minivlm_cot.generation import Answer
+from minivlm_cot.scenes import FAMILIES, scene_examples
+
+
+def fails(capsys, command, *args, **kwargs):
+    "What a command says that must fail"
+    with pytest.raises(SystemExit) as e: command(*args, **kwargs)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert e.value.code == 2 and said[-1].startswith("error: ") and "Traceback" not in "".join(said)
+    return said[-1]
+
+
+def picture(path, text):
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("minivlm_cot", text)
+    Image.new("RGB", (80, 80), "white").save(path, pnginfo=info)
+    return str(path)
+
+
+EXAMPLE = scene_examples(1, "test")[0]
+GOOD = dict(scene=EXAMPLE["scene"], question=EXAMPLE["question"], answer=gold_answer(EXAMPLE), program=EXAMPLE["program"])
+WRONG = ["[]", "3", "null", '"text"', "no json", "", "{", json.dumps({"scene": 3}), json.dumps({"answer": 3}), json.dumps({"question": []}),
+         json.dumps({"scene": {"things": 5}}), json.dumps({"scene": {}}), "[" * 60_000, '{"scene":' * 9_000, "x" * 10_000_000, "9" * 90_000,
+         *(json.dumps(GOOD | dict(program=p)) for p in (3, "find", [3], [[]], [["find"]], [["find", 3]], [["fly"]], [["query", "__class__"]],
+                                                        [["count", "red"]] * 3, {"find": 1}, [["more"]], [[["find"]]])),
+         json.dumps(GOOD | dict(answer="a riddle")), json.dumps({k: v for k, v in GOOD.items() if k != "scene"})]
+
+
+@pytest.mark.parametrize("text", WRONG, ids=lambda t: t[:30])
+def test_a_text_field_that_is_not_ours_is_refused(text, tmp_path, capsys):
+    said = fails(capsys, minivlm_ask, picture(tmp_path / "a.png", text), "What is it?", card=str(tmp_path / "card.html"))
+    assert "a.png" in said and "--card" in said
+    assert not (tmp_path / "card.html").exists()
+
+
+def test_ours_is_believed_with_or_without_program(tmp_path):
+    for known in (GOOD, {k: v for k, v in GOOD.items() if k != "program"}, {}):
+        assert _known(picture(tmp_path / "a.png", json.dumps(known))) == known
+    Image.new("RGB", (9, 9)).save(tmp_path / "plain.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "plain.jpg")
+    assert _known(tmp_path / "plain.png") == _known(tmp_path / "plain.jpg") == {}
+
+
+def test_every_family_writes_what_is_believed():
+    for split in ("test", "ood_hops"):
+        for e in scene_examples(4 * len(FAMILIES), split):
+            assert _is_ours(dict(scene=e["scene"], question=e["question"], answer=gold_answer(e), program=e["program"]))
+
+
+def test_draw_tells_the_program_and_the_card_uses_it(tmp_path):
+    out = str(tmp_path / "a.png")
+    minivlm_draw(out, "walk_colour")
+    known, e = _known(out), scene_examples(1, "test", ["walk_colour"])[0]
+    assert known["program"] == json.loads(json.dumps(e["program"]))
+    word = next(c for c in ("red", "blue", "green", "yellow", "purple", "orange") if all(t["colour"] != c for t in known["scene"]["things"]))
+    beside = f"{word}: none, so 0."                                    # true, and not asked for
+    cot, direct = Answer(known["question"], "cot", "", "red", beside, 5), Answer(known["question"], "direct", "", "red", "", 1)
+    step, = _card_row(cot, direct, known)["steps"]
+    assert (step["verdict"], step["ok"]) == ("beside", False)
+    other = Answer("What else is there?", "cot", "", "red", beside, 5)
+    row = _card_row(other, direct, known)
+    assert row["steps"][0]["verdict"] == "true" and row["truth"] is None
+
+
+def test_draw_refuses_what_it_cannot_draw(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("kept")
+    for size in (0, -5, 100_000): assert "size" in fails(capsys, minivlm_draw, "a.png", size=size)
+    assert "index" in fails(capsys, minivlm_draw, "a.png", index=-1)
+    for out in (".", "..", "", "/", "folder", "file/a.png", "/proc/a.png", "n" * 300 + ".png"): fails(capsys, minivlm_draw, out)
+    assert sorted(os.listdir()) == ["file", "folder"] and (tmp_path / "file").read_text() == "kept"
+
+
+def test_ask_refuses_before_it_loads_a_model(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("minivlm_cot.cli.load_any", None)
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (80, 80)).save("a.png")
+    (tmp_path / "file").write_text("")
+    for wrong in (dict(question=" "), dict(question="half \udcff"), dict(max_new_tokens=0), dict(max_new_tokens=-3), dict(temperature=-1.),
+                  dict(temperature=float("nan")), dict(card="."), dict(card="file/card.html"), dict(seed=2**70), dict(image="."), dict(image="file")):
+        fails(capsys, minivlm_ask, **dict(image="a.png", question="What?") | wrong)
+
+
+def test_train_and_eval_refuse_before_they_begin(tmp_path, capsys, monkeypatch):
+    for name in ("load_examples", "load_minivlm", "load_any", "train_demo"): monkeypatch.setattr(f"minivlm_cot.cli.{name}", None)
+    monkeypatch.chdir(tmp_path)
+    for source in ("scenes", "aokvqa"):
+        for wrong in (dict(epochs=0), dict(epochs=-1), dict(batch_size=0), dict(limit=0), dict(max_length=-5), dict(lora=-1), dict(pool=0),
+                      dict(gradient_accumulation=0), dict(seed=2**70), dict(device="abacus")):
+            fails(capsys, minivlm_train, "run", source=source, **wrong)
+    for wrong in (dict(lr_language=-1.), dict(lr_projector=float("nan")), dict(compile="nobody")): fails(capsys, minivlm_train, "run", "aokvqa", **wrong)
+    for wrong in (dict(limit=0), dict(batch_size=-1), dict(max_new_tokens_cot=0), dict(max_new_tokens_direct=-2), dict(seed=2**70)):
+        fails(capsys, minivlm_eval, **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_short_table_names_its_test(shared, capsys):
+    exam = scene_examples(13, "test")
+    if shared: exam = [e | dict(image_id="one") for e in exam]
+    said = {arm: [Answer(e["question"], arm, "", gold_answer(e), "", 1) for e in exam] for arm in ("cot", "direct")}
+    _say(score_rows(said["cot"], said["direct"], exam), "out")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "  p " in line and "points" in line]
+    named = "exact sign-flip over pictures" if shared else "exact McNemar"
+    assert lines and all(f"({named})" in line for line in lines)
+
+
+def test_a_half_character_is_named():
+    with pytest.raises(InputError, match="half a character"):
+        from minivlm_cot.dataset import as_text
+        as_text("\udcff", "The question")
