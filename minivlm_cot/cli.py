@@ -13,7 +13,7 @@ from pathlib import Path
 from fastcore.script import call_parse, store_true
 from PIL import Image, PngImagePlugin
 
-from .core import InputError, atomic_path, check_seed, check_sizes, cli_errors, open_image, package_file, part_ways, pick_device, process_state, save_json, set_seed, writable_dir
+from .core import InputError, atomic_path, check_seed, check_sizes, cli_errors, open_image, package_file, part_ways, pick_device, process_state, save_json, set_seed, waiting_advice, writable_dir
 from .chat_models import load_any
 from .model import MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm
 from .scenes import Scene, check_chain, draw_scene, make_example, run_program
@@ -147,7 +147,8 @@ def minivlm_train(
     "Train a model to reason step by step and to answer directly"
     check_sizes(limit=limit, epochs=epochs, batch_size=batch_size, pool=pool, max_length=max_length,
                 gradient_accumulation=gradient_accumulation)
-    check_sizes(0, lora=lora), check_seed(seed), pick_device(device)
+    check_sizes(0, lora=lora), check_seed(seed)
+    if pick_device(device).type == "cpu" and (advice := waiting_advice()): print(advice)
     if process_state().num_processes > 1: device = str(process_state().device)     # under accelerate launch, each process has its own
     if source == "scenes":
         if process_state().num_processes > 1: raise InputError("The recipe for scenes is for one process: start it without accelerate launch, or choose another source.")
@@ -249,6 +250,7 @@ def minivlm_demo(
     "Train a model from scratch, ask it with and without chain of thought, and write a page about it"
     recipe = Recipe.short() if short else Recipe()
     recipe.seed = seed
+    if pick_device(device).type == "cpu" and (advice := waiting_advice()): print(advice)
     report = run_demo(out, recipe, device, fresh)
     _say(report, out)
     print(f"trained in {report.extra['train_seconds']:.0f} s on {report.extra['device']}; open {out}/index.html in a browser")
