@@ -488,7 +488,9 @@ def _as_alone(lm, kind, size):
     "The last words of a long text: as alone? Behind padding, and behind a text that is not theirs"
     draw, words = torch.Generator().manual_seed(1), lm.get_input_embeddings().weight.shape[0]
     other, ends = size // 4, min(8, size // 4)
-    ids = torch.randint(words, (1, size + other * (kind == "packed")), generator=draw).to(lm.device)
+    room = most_tokens(lm)[0] or size + other                                    # a table ends
+    length = max(size, min(size + other, room)) if kind == "packed" else size
+    ids = torch.randint(words, (1, length), generator=draw).to(lm.device)
     mask, before = torch.ones_like(ids), ids.shape[1] - other - ends
     mask[:, before:-ends] = 0
     if kind == "packed":
