@@ -280,9 +280,10 @@ def test_the_ready_model_is_replaced_whole_or_not_at_all(made, tmp_path, monkeyp
     for name in ("config.json", "other.txt"): (ready / name).write_text("old")
     monkeypatch.setattr("minivlm_cot.lab._model_card", lambda results: "card" * 9999)
     arms = {arm: {"accuracy": .5} for arm in ("cot", "direct")}
-    facts = dict.fromkeys(("difference_ci", "p", "mcnemar_p", "process_accuracy", "chain_parse_rate", "train_seconds",
-                           "train_steps", "train_sequences", "base_sequences", "encoder_accuracy",
-                           "trainable_parameters", "frozen_parameters", "recipe"), 1)
+    facts = dict.fromkeys(("difference_ci", "p", "p_method", "mcnemar_p", "process_accuracy", "beside_rate",
+                           "false_rate", "chains_right", "chain_parse_rate", "train_seconds", "train_steps",
+                           "train_sequences", "base_sequences", "encoder_accuracy", "trainable_parameters",
+                           "frozen_parameters", "recipe"), 1) | dict(chain_rule="asked")
     core.save_json(facts | dict(n=1, arms=arms, groups={}, families={}, splits={}), run / "report.json")
     before = content(ready)
     for size in (100, 20_000):
