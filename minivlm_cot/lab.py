@@ -248,6 +248,7 @@ class Trained:
     seconds:dict  # stage → seconds
     histories:dict  # stage → History
     encoder_accuracy:float  # objects of validation pictures named wholly right
+    threads:int|None=None  # of the processor while it was trained; None: an older run does not say
 
 def _alone(train):
     "Be the only run in the folder"
@@ -272,7 +273,8 @@ def train_demo(
     seen_rows, seen = draw_world(recipe.validation, "validation", recipe.seed, progress=False)
     if not (out/"encoder"/"config.json").exists():
         encoder, heads, losses = _timed(seconds, out, "encoder", lambda: pretrain_encoder(rows, pictures, recipe.encoder_steps, seed=recipe.seed, device=device, progress=progress))
-        save_json(dict(losses=losses, accuracy=naming_accuracy(encoder, heads, seen_rows, seen)), out/"encoder.json")
+        accuracy = naming_accuracy(encoder, heads, seen_rows, seen)
+        save_json(dict(losses=losses, accuracy=accuracy, threads=torch.get_num_threads()), out/"encoder.json")
         with atomic_files(out/"encoder") as part: encoder.save_pretrained(part)
     encoder = ViTModel.from_pretrained(out/"encoder", add_pooling_layer=False, attn_implementation="eager")
     model, processor = build_model(encoder, rows, recipe.seed, device, summary=progress)
@@ -285,7 +287,8 @@ def train_demo(
     seconds |= dict(base=sum(r["seconds"] for r in base.rows), cot=sum(r["seconds"] for r in cot.rows))
     save_json(seconds, out/"seconds.json")
     save_minivlm(model, processor, out/"model")
-    return Trained(model, processor, rows, features, start, seconds, dict(base=base, cot=cot), load_json(out/"encoder.json")["accuracy"])
+    kept = load_json(out/"encoder.json")
+    return Trained(model, processor, rows, features, start, seconds, dict(base=base, cot=cot), kept["accuracy"], kept.get("threads"))
 
 # %% ../nbs/08_chain_of_thought.ipynb #1f66e912
 def _timed(seconds, out, name, work):
@@ -351,7 +354,7 @@ def run_facts(trained:Trained, recipe:Recipe) -> dict:
     learns, frozen = count_parameters(trained.model)
     return dict(train_seconds=round(sum(trained.seconds.values()), 1), stage_seconds=trained.seconds, train_sequences=trained.histories["cot"].sequences,
         base_sequences=trained.histories["base"].sequences, train_steps=len(trained.histories["cot"].rows), encoder_accuracy=round(trained.encoder_accuracy, 4),
-        trainable_parameters=learns, frozen_parameters=frozen, device=str(trained.model.device), threads=torch.get_num_threads(), recipe=asdict(recipe))
+        trainable_parameters=learns, frozen_parameters=frozen, device=str(trained.model.device), recipe=asdict(recipe), **({"threads": trained.threads} if trained.threads else {}))
 
 def demo_figures(trained:Trained, report:Report, exam:list) -> dict:  # caption → figure
     "The report's figures"
