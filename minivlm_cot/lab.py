@@ -382,6 +382,9 @@ def save_ready(
         **({"threads": whole["threads"]} if "threads" in whole else {}))
     with atomic_files(folder, gone=("*",)) as part:
         shutil.copytree(run/"model", part, dirs_exist_ok=True)
+        config = load_json(part/"config.json")
+        config["vision_config"].pop("_name_or_path", None)                    # a folder of this machine; the weights are here
+        save_json(config, part/"config.json")
         save_json(results, part/"results.json")
         (part/"README.md").write_text(_model_card(results), encoding="utf-8")
         for f in part.iterdir(): f.chmod(0o644)                               # everyone who can see the package may read it
