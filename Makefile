@@ -3,7 +3,9 @@
 # make lab      read and run the notebooks in JupyterLab
 # make docs     render the site into _docs and check it
 # make home     the front page's picture and the demo's report, from the ready model
-# make figures  all that is shown: `make home`, then the notebooks' outputs, then README (NBS="02 08": these notebooks alone)
+# make figures  all that is shown: `make home`, then the notebooks' outputs, then README (NBS="02 08_visualization/03": these alone)
+# make sidebar the site's sidebar, after a notebook came or went
+# make structure  the picture of which module imports which
 # make seeds    train the demo with three seeds, and keep what each found (after `make ready`)
 # make ready    train the model that comes with the package; then `make figures` renews every number and picture of it
 
@@ -16,7 +18,7 @@ export MINIVLM_DATA ?= $(abspath ../shared/data)
 endif
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lab docs home figures ready seeds readme clean
+.PHONY: demo test lab docs home figures ready seeds readme sidebar structure clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -52,9 +54,15 @@ figures: $(VENV)/.dev $(if $(NBS),,home)
 readme: $(VENV)/.dev
 	$(BIN)/python tools/readme.py
 
+structure: $(VENV)/.dev
+	$(BIN)/python tools/structure.py
+
+sidebar: $(VENV)/.dev
+	$(BIN)/python tools/sidebar.py
+
 ready: $(VENV)/.user
 	$(BIN)/minivlm_demo --out runs/ready --fresh
-	$(BIN)/python -c "from minivlm_cot.lab import save_ready; save_ready('runs/ready', 'minivlm_cot/ready')"
+	$(BIN)/python -c "from minivlm_cot.commands import save_ready; save_ready('runs/ready', 'minivlm_cot/ready')"
 
 seeds: $(VENV)/.user
 	$(BIN)/minivlm_demo --out runs/seed1 --seed 1

@@ -1,4 +1,5 @@
 """Reads settings.ini, the one place where the project describes itself."""
+
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -19,15 +20,25 @@ setup(
     url=cfg["git_url"],
     license="Apache-2.0",
     keywords=cfg["keywords"],
-    classifiers=["Development Status :: 3 - Alpha", "Intended Audience :: Education", "Intended Audience :: Science/Research",
-                 "Natural Language :: English", "Programming Language :: Python :: 3 :: Only"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Natural Language :: English",
+        "Programming Language :: Python :: 3 :: Only",
+    ],
     packages=find_packages(include=["minivlm_cot", "minivlm_cot.*"]),
-    package_data={"minivlm_cot": ["ready/*"]},
+    package_data={"minivlm_cot": ["ready/*", "styles/*"]},
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split(), "lora": cfg["lora_requirements"].split()},
-    entry_points={"console_scripts": cfg["console_scripts"].split(),
-                  "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
+    extras_require={
+        "dev": cfg["dev_requirements"].split(),
+        "lora": cfg["lora_requirements"].split(),
+    },
+    entry_points={
+        "console_scripts": cfg["console_scripts"].split(),
+        "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"],
+    },
     zip_safe=False,
 )

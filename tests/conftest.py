@@ -1,4 +1,5 @@
-"""The tests that are too rough for a chapter: hostile files, forged models, processes. `pytest tests` runs them."""
+"""The tests that are too rough for a chapter: hostile files, forged models, processes."""
+
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -1,4 +1,5 @@
 """Asking: the weights that answer, seeds and batches, limits, memory."""
+
 import json
 import math
 import tempfile
@@ -9,14 +10,35 @@ from transformers import LlamaConfig
 
 from minivlm_cot.core import InputError, free_memory
 from minivlm_cot.dataset import (
-    ARMS, CoTReasoningDataset, format_pair, gold_answer, parse_answer, tokenize_pairs)
+    ARMS,
+    CoTReasoningDataset,
+    format_pair,
+    gold_answer,
+    parse_answer,
+    tokenize_pairs,
+)
 from minivlm_cot.evaluation import Report, evaluate_cot, exact_match
 from minivlm_cot.generation import (
-    choose, fitting_batch_size, for_asking, generate_answers, generate_both, response_limit,
-    row_generators, sample_chains)
+    AskOptions,
+    fitting_batch_size,
+    generate_answers,
+    generate_both,
+    inference_copy,
+    response_limit,
+    row_generators,
+    sample_chains,
+    sample_token,
+)
 from minivlm_cot.model import (
-    MiniVLM, MiniVLMProcessor, load_minivlm, save_minivlm, small_image_processor,
-    small_language_config, small_vision_config, train_tokenizer)
+    MiniVLM,
+    MiniVLMProcessor,
+    load_minivlm,
+    save_minivlm,
+    small_image_processor,
+    small_language_config,
+    small_vision_config,
+    train_tokenizer,
+)
 from minivlm_cot.scenes import scene_examples
 from minivlm_cot.training import TrainConfig, train_cot_vlm
 
@@ -41,28 +63,55 @@ def questions(n):
 def test_the_copy_in_bf16_follows_a_fused_optimizer():
     tokenizer = train_tokenizer(TEXTS, 320)
     size = dict(hidden_size=384, intermediate_size=64, num_attention_heads=4)
-    model, processor = build(LlamaConfig(
-        vocab_size=54_000, num_hidden_layers=1, tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, **size))
-    first = for_asking(model, "bf16")
+    model, processor = build(
+        LlamaConfig(
+            vocab_size=54_000,
+            num_hidden_layers=1,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            **size,
+        )
+    )
+    first = inference_copy(model, "bf16")
     before = first.language_model.get_input_embeddings().weight.clone()
     data, right = CoTReasoningDataset(EXAMPLES[:8], processor, arms=("direct",)), []
 
     def validate(model, step):
-        same = [a.data.bfloat16().equal(b.data) for a, b in
-                zip(model.parameters(), for_asking(model, "bf16").parameters())]
-        answers = {p: [a.answer for a in generate_answers(
-            model, processor, *questions(8), "direct", 4, precision=p)] for p in ("fp32", "bf16")}
-        right.append({p: sum(a == gold_answer(e) for a, e in zip(said, EXAMPLES))
-                      for p, said in answers.items()})
+        same = [
+            a.data.bfloat16().equal(b.data)
+            for a, b in zip(model.parameters(), inference_copy(model, "bf16").parameters())
+        ]
+        answers = {
+            p: [
+                a.answer
+                for a in generate_answers(model, processor, *questions(8), "direct", 4, precision=p)
+            ]
+            for p in ("fp32", "bf16")
+        }
+        right.append(
+            {
+                p: sum(a == gold_answer(e) for a, e in zip(said, EXAMPLES))
+                for p, said in answers.items()
+            }
+        )
         return dict(same=float(all(same)))
 
     config = TrainConfig(
-        out=tempfile.mkdtemp(), epochs=40, batch_size=8, lr_language=2e-3, lr_projector=2e-3,
-        warmup=1, compile="", validate_every=20)
+        out=tempfile.mkdtemp(),
+        epochs=40,
+        batch_size=8,
+        lr_language=2e-3,
+        lr_projector=2e-3,
+        warmup=1,
+        compile="",
+        validate_every=20,
+    )
     history = train_cot_vlm(model, processor, data, config, validate, progress=False)
-    assert [v["same"] for v in history.validations] == [1., 1.]
-    assert not for_asking(model, "bf16").language_model.get_input_embeddings().weight.equal(before)
+    assert [v["same"] for v in history.validations] == [1.0, 1.0]
+    after = inference_copy(model, "bf16").language_model.get_input_embeddings().weight
+    assert not after.equal(before)
     assert right[-1]["fp32"] >= 7 and abs(right[-1]["bf16"] - right[-1]["fp32"]) <= 1
 
 
@@ -70,7 +119,7 @@ def test_the_copy_in_bf16_follows_a_fused_optimizer():
 def test_the_copy_follows_every_way_of_changing_weights(change):
     model, _ = build()
     weight = model.projector.projection[0].weight
-    for_asking(model, "bf16")
+    inference_copy(model, "bf16")
     with torch.no_grad():
         if change == "data":
             weight.data = weight.data + 1
@@ -78,7 +127,7 @@ def test_the_copy_follows_every_way_of_changing_weights(change):
             weight.add_(1)
         else:
             model.load_state_dict({k: v + 1 for k, v in model.state_dict().items()})
-    asked = for_asking(model, "bf16").projector.projection[0].weight
+    asked = inference_copy(model, "bf16").projector.projection[0].weight
     assert asked.equal(weight.bfloat16())
 
 
@@ -86,31 +135,38 @@ def test_a_seed_gives_the_same_texts_at_every_batch_size():
     model, processor = build()
 
     def ask(size, n=7, arm="cot"):
-        return [a.text for a in generate_answers(
-            model, processor, *questions(n), arm, 12, size, temperature=1., seed=3)]
+        return [
+            a.text
+            for a in generate_answers(
+                model, processor, *questions(n), arm, 12, size, temperature=1.0, seed=3
+            )
+        ]
+
     assert ask(7) == ask(1) == ask(3)
-    assert ask(7)[:4] == ask(2, 4)                     # nor do later questions matter
+    assert ask(7)[:4] == ask(2, 4)  # nor do later questions matter
     assert len(set(ask(7))) > 1
 
 
 def test_chains_do_not_depend_on_how_many_are_drawn():
     model, processor = build()
     image, question = EXAMPLES[0]["image"], EXAMPLES[0]["question"]
-    many, few = (sample_chains(model, processor, image, question, k, 1., 10) for k in (6, 2))
+    options = AskOptions(max_new_tokens=10, seed=0)
+    asked = model, processor, image, question
+    many, few = (sample_chains(*asked, k, 1.0, options) for k in (6, 2))
     assert [a.text for a in many[:2]] == [a.text for a in few]
     assert len({a.text for a in many}) > 1
 
 
 def test_choose_draws_as_often_as_probable():
-    logits = torch.tensor([[0., 1., 2.]]).repeat(4000, 1)
-    shares = choose(logits, 1., row_generators(0, range(4000))).bincount(minlength=3) / 4000
-    assert (shares - logits[0].softmax(-1)).abs().max() < .03
-    assert choose(logits, 1e-40, row_generators(0, range(4000))).eq(2).all()
-    never = torch.tensor([[-math.inf, 0., -math.inf]]).repeat(50, 1)
-    assert choose(never, 1.).eq(1).all()
-    for wrong in (-1., math.nan, math.inf):
+    logits = torch.tensor([[0.0, 1.0, 2.0]]).repeat(4000, 1)
+    shares = sample_token(logits, 1.0, row_generators(0, range(4000))).bincount(minlength=3) / 4000
+    assert (shares - logits[0].softmax(-1)).abs().max() < 0.03
+    assert sample_token(logits, 1e-40, row_generators(0, range(4000))).eq(2).all()
+    never = torch.tensor([[-math.inf, 0.0, -math.inf]]).repeat(50, 1)
+    assert sample_token(never, 1.0).eq(1).all()
+    for wrong in (-1.0, math.nan, math.inf):
         with pytest.raises(InputError, match="temperature"):
-            choose(logits, wrong)
+            sample_token(logits, wrong)
 
 
 @pytest.mark.parametrize("wrong", [0, -3, 2.5, True])
@@ -140,10 +196,10 @@ def test_limits_follow_what_was_taught(tmp_path):
 def test_answers_that_ran_into_the_limit_are_counted():
     model, processor = build()
     said = generate_both(model, processor, *questions(13), (3, 2))
-    assert all(a.truncated for a in said["cot"])      # random weights do not know the end mark
+    assert all(a.truncated for a in said["cot"])  # random weights do not know the end mark
     report = evaluate_cot(model, processor, EXAMPLES, answers=said, blind=())
     arms = report.to_dict()["arms"]
-    assert arms["cot"]["truncated_rate"] == 1.
+    assert arms["cot"]["truncated_rate"] == 1.0
     assert "ran into the limit: CoT 100.0%" in report.table()
 
 
@@ -151,8 +207,11 @@ def test_reports_of_before_still_read():
     model, processor = build()
     said = generate_both(model, processor, *questions(13), (3, 2))
     rows = evaluate_cot(model, processor, EXAMPLES, answers=said, blind=()).rows
-    old = [{k: v for k, v in r.items() if "truncated" not in k} for r in rows]
-    report = Report(json.loads(json.dumps(old)))
+    old = json.loads(json.dumps(rows))
+    for row in old:
+        for answer in row["answers"].values():
+            del answer["truncated"]
+    report = Report(old)
     assert report.to_dict()["arms"]["cot"]["truncated_rate"] is None
     assert "ran into the limit" not in report.table()
 
@@ -167,9 +226,9 @@ def test_a_perfect_pupil_is_not_cut_short(real_scienceqa):
     right = dict(cot=0, direct=0)
     for row in rows:
         for arm in ARMS:
-            item, = tokenize_pairs(tokenizer, [format_pair(row, arm)], None)
+            (item,) = tokenize_pairs(tokenizer, [format_pair(row, arm)], None)
             learned = [i for i, x in zip(item["input_ids"], item["labels"]) if x != -100]
-            text = tokenizer.decode(learned[:response_limit(model, arm)][:-1])
+            text = tokenizer.decode(learned[: response_limit(model, arm)][:-1])
             right[arm] += exact_match(parse_answer(text, arm), gold_answer(row))
     assert right["cot"] == right["direct"] >= len(rows) - 1
 
@@ -178,7 +237,8 @@ def test_a_perfect_pupil_is_not_cut_short(real_scienceqa):
 def real_scienceqa():
     from transformers import PreTrainedTokenizerFast
 
-    from minivlm_cot.sources import load_examples, real_data
+    from minivlm_cot.dataset import load_examples, real_data
+
     data = real_data()
     if data is None:
         pytest.skip("MINIVLM_DATA is not set")
@@ -206,6 +266,7 @@ def test_rationales_that_were_cut_are_counted():
 
 def test_memory_where_there_is_no_sysconf(monkeypatch):
     import os
+
     monkeypatch.delattr(os, "sysconf")
     monkeypatch.delattr(os, "sysconf_names")
     model, _ = build()

@@ -1,11 +1,12 @@
-"What reads the checker's verdicts: summaries, cards, pages and tools say by which rule a step is right."
+"Summaries, cards, pages and tools say by which rule a step is right."
+
 import json
 import runpy
 from pathlib import Path
 
 import pytest
 
-from minivlm_cot.cli import _card_row
+from minivlm_cot.commands.ask import _card_row
 from minivlm_cot.core import InputError
 from minivlm_cot.evaluation import Report, check_exam, make_row, summarise_chains
 from minivlm_cot.generation import Answer
@@ -18,22 +19,26 @@ ASKED = "what the question asks marked every step"
 def said(example, chain=None):
     chain, answer = chain or example["rationales"][0], example["direct_answers"][0]
     cot = Answer(example["question"], "cot", f"{chain}\nAnswer: {answer}", answer, chain, 9)
-    return cot, Answer(example["question"], "direct", "none", "none", "", 1)
+    return dict(cot=cot, direct=Answer(example["question"], "direct", "none", "none", "", 1))
 
 
-def exam(n=4): return [make_example(i, "test", "walk_colour", image_size=8) for i in range(n)]
+def exam(n=4):
+    return [make_example(i, "test", "walk_colour", image_size=8) for i in range(n)]
 
 
 def rows_of(examples, known=True):
-    rows = [make_row({k: e[k] for k in e if known or k != "program"}, *said(e)) for e in examples]
-    return [r | dict(chance=.25, majority_answer="red", majority_right=False) for r in rows]
+    rows = [make_row({k: e[k] for k in e if known or k != "program"}, said(e)) for e in examples]
+    return [r | dict(chance=0.25, majority_answer="red", majority_right=False) for r in rows]
 
 
 def older(rows):
     "Rows as they were saved before a step could be beside the question"
-    kept = [{k: v for k, v in r.items() if k != "chain_complete"} for r in rows]
-    return [r | dict(steps=[{k: s[k] for k in ("text", "ok", "why")} for s in r["steps"]])
-            for r in kept]
+    kept = []
+    for r in rows:
+        cot = {k: v for k, v in r["answers"]["cot"].items() if k != "chain_complete"}
+        steps = [{k: s[k] for k in ("text", "ok", "why")} for s in cot["steps"]]
+        kept.append(r | dict(answers=r["answers"] | dict(cot=cot | dict(steps=steps))))
+    return kept
 
 
 def page_of(rows, examples, folder):
@@ -55,13 +60,16 @@ def test_a_page_says_by_which_rule_its_chains_were_marked(tmp_path):
 def test_an_older_report_shows_no_right_steps():
     s = summarise_chains(older(rows_of(exam())))
     assert s["chain_rule"] == "older" and s["process_accuracy"] is s["chains_right"] is None
-    assert s["false_rate"] == 0 and "marked by an older rule" in Report(older(rows_of(exam()))).table()
+    assert (
+        s["false_rate"] == 0 and "marked by an older rule" in Report(older(rows_of(exam()))).table()
+    )
 
 
 def test_where_some_questions_are_not_known_all_are_measured_by_truth():
     examples = exam(2)
-    strayed = make_row(examples[0], *said(examples[0], " ".join(examples[0]["rationales"] * 2)))
-    assert not strayed["chain_right"] and strayed["steps"][-1]["verdict"] == "beside"
+    strayed = make_row(examples[0], said(examples[0], " ".join(examples[0]["rationales"] * 2)))
+    cot = strayed["answers"]["cot"]
+    assert not cot["chain_right"] and cot["steps"][-1]["verdict"] == "beside"
     s = summarise_chains([strayed, *rows_of(examples[1:], known=False)])
     assert (s["chain_rule"], s["process_accuracy"], s["chains_right"]) == ("true", 1, 1)
     assert s["chain_by_answer"]["both_right"] == 2 and s["beside_rate"] is None
@@ -70,7 +78,7 @@ def test_where_some_questions_are_not_known_all_are_measured_by_truth():
 def test_a_comparison_says_that_a_true_chain_stops_short():
     (example,) = exam(1)
     whole = example["rationales"][0]
-    short = make_row(example, *said(example, whole[:whole.index(" Third")]))
+    short = make_row(example, said(example, whole[: whole.index(" Third")]))
     for row, shown in ((short, True), (rows_of([example])[0], False)):
         figure = plot_comparison([example], [row])
         texts = " ".join(t.get_text() for a in figure.axes for t in a.texts)
@@ -79,16 +87,28 @@ def test_a_comparison_says_that_a_true_chain_stops_short():
 
 def test_a_picture_asked_another_question_is_not_held_against_its_own():
     (example,) = exam(1)
-    known = dict(scene=example["scene"], question=example["question"], answer="blue",
-                 program=example["program"])
-    cot, direct = said(example)
-    same = _card_row(cot, direct, known)
-    assert {s["verdict"] for s in same["steps"]} == {"asked"} and same["chain_complete"]
-    other = _card_row(cot, direct, known | dict(question="What else?", program=[["fly"]]))
-    assert {s["verdict"] for s in other["steps"]} == {"true"} and other["truth"] is None
-    assert _card_row(cot, direct, {})["steps"] is None
-    before = {k: known[k] for k in ("scene", "question", "answer")}     # drawn by an older version
-    assert {s["verdict"] for s in _card_row(cot, direct, before)["steps"]} == {"true"}
+    known = dict(
+        scene=example["scene"],
+        question=example["question"],
+        answer="blue",
+        program=example["program"],
+    )
+    cot, direct = said(example).values()
+
+    def chain_of(known):
+        row = _card_row(cot, direct, known)
+        return row["truth"], row["answers"]["cot"]
+
+    def verdicts(chain):
+        return {s["verdict"] for s in chain["steps"]}
+
+    _, same = chain_of(known)
+    assert verdicts(same) == {"asked"} and same["chain_complete"]
+    truth, other = chain_of(known | dict(question="What else?", program=[["fly"]]))
+    assert verdicts(other) == {"true"} and truth is None
+    assert chain_of({})[1]["steps"] is None
+    before = {k: known[k] for k in ("scene", "question", "answer")}  # drawn by an older version
+    assert verdicts(chain_of(before)[1]) == {"true"}
 
 
 def test_a_made_up_program_is_refused_before_the_model_is_asked():
@@ -100,4 +120,5 @@ def test_a_made_up_program_is_refused_before_the_model_is_asked():
 def test_seeds_of_an_older_rule_are_not_kept_as_newer_ones(tmp_path):
     main = runpy.run_path(str(Path(__file__).parents[1] / "tools/seeds.py"))["main"]
     (tmp_path / "report.json").write_text(json.dumps(dict(recipe=dict(seed=0), groups={})))
-    with pytest.raises(SystemExit, match="older rule"): main([tmp_path])
+    with pytest.raises(SystemExit, match="older rule"):
+        main([tmp_path])

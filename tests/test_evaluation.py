@@ -1,36 +1,67 @@
 """How answers are read, compared and counted."""
+
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from minivlm_cot.core import save_json
 from minivlm_cot.dataset import parse_answer
-from minivlm_cot.evaluation import (Report, clustered_interval, exact_match, mcnemar_exact,
-                                    sign_flip_test, strict_match, vqa_score, wilson_interval)
+from minivlm_cot.evaluation import (
+    Report,
+    clustered_interval,
+    exact_match,
+    mcnemar_exact,
+    sign_flip_test,
+    strict_match,
+    vqa_score,
+    wilson_interval,
+)
 
 
-@pytest.mark.parametrize("said, people, score", [
-    (None, ["a"] * 10, 0), (None, ["?"] * 10, 0), ("", ["the"] * 10, 0), ("a", ["the"] * 10, 0),
-    ("A", ["a"] * 10, 1), ("the", ["The"] * 10, 1), ("a dog", ["dog"] * 10, 1),
-])
+@pytest.mark.parametrize(
+    "said, people, score",
+    [
+        (None, ["a"] * 10, 0),
+        (None, ["?"] * 10, 0),
+        ("", ["the"] * 10, 0),
+        ("a", ["the"] * 10, 0),
+        ("A", ["a"] * 10, 1),
+        ("the", ["The"] * 10, 1),
+        ("a dog", ["dog"] * 10, 1),
+    ],
+)
 def test_no_answer_is_never_right_and_a_bare_article_is_itself(said, people, score):
     assert vqa_score(said, people) == score
 
 
 def test_published_scores_are_taken_as_they_are():
-    people = {"dog": 1., "puppy": .6}
-    assert [vqa_score(s, people) for s in ("a dog", "puppy", "cat", None)] == [1, .6, 0, 0]
+    people = {"dog": 1.0, "puppy": 0.6}
+    assert [vqa_score(s, people) for s in ("a dog", "puppy", "cat", None)] == [1, 0.6, 0, 0]
 
 
-@pytest.mark.parametrize("said", ["Red.", "**red**", '"red"', "\\boxed{red}", "RED!", "Answer: red"])
+@pytest.mark.parametrize(
+    "said", ["Red.", "**red**", '"red"', "\\boxed{red}", "RED!", "Answer: red"]
+)
 def test_dress_does_not_make_an_answer_wrong_but_strict_sees_it(said):
     assert exact_match(said, "red") and not strict_match(said, "red")
 
 
-@pytest.mark.parametrize("said, truth", [
-    ("not red", "red"), ("-5", "5"), ("5", "-5"), ("1.5", "15"), ("red or blue", "red"),
-    ("reddish", "red"), ("", "red"), (None, "red"), ("10", "1"), (".", "red"),
-])
+@pytest.mark.parametrize(
+    "said, truth",
+    [
+        ("not red", "red"),
+        ("-5", "5"),
+        ("5", "-5"),
+        ("1.5", "15"),
+        ("red or blue", "red"),
+        ("reddish", "red"),
+        ("", "red"),
+        (None, "red"),
+        ("10", "1"),
+        (".", "red"),
+    ],
+)
 def test_what_is_wrong_stays_wrong(said, truth):
     assert not exact_match(said, truth) and not strict_match(said, truth)
 
@@ -44,7 +75,7 @@ def test_both_arms_read_a_marked_answer_alike(arm, line):
 def test_sign_flips_equal_mcnemar_at_one_question_a_picture():
     rng = np.random.default_rng(0)
     for _ in range(20):
-        a, b = rng.random((2, 40)) < .6
+        a, b = rng.random((2, 40)) < 0.6
         for pictures in (None, np.arange(40)):
             found = sign_flip_test(a, b, pictures)
             assert found["p"] == pytest.approx(mcnemar_exact(a, b)["p"], abs=1e-12)
@@ -55,12 +86,12 @@ def test_false_alarms_with_ten_questions_a_picture():
     "No arm is better, but the questions of a picture share its luck"
     rng, pictures, alarms = np.random.default_rng(1), np.repeat(np.arange(40), 10), []
     for _ in range(200):
-        chance = np.repeat(rng.choice([.1, .9], (2, 40)), 10, axis=1)
+        chance = np.repeat(rng.choice([0.1, 0.9], (2, 40)), 10, axis=1)
         a, b = rng.random((2, 400)) < chance
         ps = mcnemar_exact(a, b)["p"], sign_flip_test(a, b, pictures)["p"]
-        alarms.append([p < .05 for p in ps])
+        alarms.append([p < 0.05 for p in ps])
     ignored, by_picture = np.mean(alarms, axis=0)
-    assert ignored > .2 and by_picture <= .08
+    assert ignored > 0.2 and by_picture <= 0.08
 
 
 def test_interval_widens_where_questions_share_a_picture():
@@ -72,27 +103,54 @@ def test_interval_widens_where_questions_share_a_picture():
 
 def _old_row(n):
     "A row as reports held it before answers were also compared strictly"
-    row = dict(question_id=n, image_id=n, question="What?", choices=None, family=None, group=None,
-               hops=None, split="test", truth="red", chain="", steps=None, chain_parsed=None,
-               chain_right=None, implied_answer=None, chance=None, majority_answer="red",
-               majority_right=True)
+    row = dict(
+        question_id=n,
+        image_id=n,
+        question="What?",
+        choices=None,
+        family=None,
+        group=None,
+        hops=None,
+        split="test",
+        truth="red",
+        chain="",
+        steps=None,
+        chain_parsed=None,
+        chain_right=None,
+        implied_answer=None,
+        chance=None,
+        majority_answer="red",
+        majority_right=True,
+    )
     for arm in ("cot", "direct"):
         right = n % 2 == 0 or arm == "cot"
-        row |= {f"{arm}_answer": "red" if right else "blue", f"{arm}_right": right,
-                f"{arm}_text": "red", f"{arm}_tokens": 2, f"{arm}_reasons": False}
+        row |= {
+            f"{arm}_answer": "red" if right else "blue",
+            f"{arm}_right": right,
+            f"{arm}_text": "red",
+            f"{arm}_tokens": 2,
+            f"{arm}_reasons": False,
+        }
     return row
 
 
 def test_older_reports_load_and_print(tmp_path):
-    Report([_old_row(n) for n in range(8)], 0, extra={}).save(tmp_path / "report.json")
+    kept = dict(seed=0, rows=[_old_row(n) for n in range(8)], splits={}, extra={})
+    save_json(kept, tmp_path / "report.rows.json")
     report = Report.load(tmp_path / "report.json")
+    assert report.names == ["cot", "direct"]
+    assert report.to_dict()["arms"]["cot"]["accuracy"] == 1
+    assert report.to_dict()["table"]["cot_only"] == 4
     assert report.to_dict()["arms"]["cot"]["strict"] is None
     assert "is noticed in four of five such exams" in report.table()
 
 
 def test_published_labels_of_okvqa_score_as_published():
-    from minivlm_cot.sources import _convert_vqa
-    row = dict(image="a.jpg", question_id=1, question="What weather?", label=dict(overcast=1, rain=.667))
+    from minivlm_cot.dataset.vqa import _convert_vqa
+
+    row = dict(
+        image="a.jpg", question_id=1, question="What weather?", label=dict(overcast=1, rain=0.667)
+    )
     found = _convert_vqa(row, "1")
     assert found["soft_answers"] == row["label"]
     assert vqa_score("overcast", found["soft_answers"]) == 1
@@ -101,35 +159,14 @@ def test_published_labels_of_okvqa_score_as_published():
 
 
 def test_the_page_shows_an_older_result_s_p():
-    from minivlm_cot.visualization import _p_of, _test_of
-    assert _p_of(dict(mcnemar_p=.3)) == .3 and _p_of(dict(p=.2, mcnemar_p=.3)) == .2
+    from minivlm_cot.visualization.choosing import _p_of
+    from minivlm_cot.visualization.results import _test_of
+
+    assert _p_of(dict(mcnemar_p=0.3)) == 0.3 and _p_of(dict(p=0.2, mcnemar_p=0.3)) == 0.2
     assert _test_of({}).startswith("the exact McNemar")
-    assert _test_of(sign_flip_test([1, 0], [0, 0], [1, 1]) | dict(p_method="exact sign-flip over pictures")) \
+    assert (
+        _test_of(
+            sign_flip_test([1, 0], [0, 0], [1, 1]) | dict(p_method="exact sign-flip over pictures")
+        )
         == "sign flips over pictures"
-
-
-def test_a_row_without_a_rationale_teaches_the_direct_arm_alone(monkeypatch, capsys):
-    from minivlm_cot import cli
-
-    class Stop(Exception): pass
-
-    class Words:
-        eos_token_id = 0
-
-        def __call__(self, texts, **_):
-            return dict(input_ids=[[1] * len(t.split()) for t in texts])
-    processor, seen = SimpleNamespace(tokenizer=Words()), {}
-
-    def stop(model, processor, data, config):
-        seen["arms"] = data.rows_per_arm
-        raise Stop
-    monkeypatch.setattr(cli, "train_cot_vlm", stop)
-    monkeypatch.setattr(cli, "text_room", lambda model: None)          # there is no model here
-    row = dict(question="What?", choices=[], correct_choice_idx=None, direct_answers=["red"] * 3,
-               image="a.jpg", image_id=1, question_id=1)
-    rows = [row | dict(rationales=["It is red."]), row | dict(rationales=[], question_id=2),
-            dict(image="b.jpg", image_id=2, question_id=3, caption="A dog.", rationales=[])]
-    with pytest.raises(Stop):
-        cli._train_on(rows, None, processor, cli.TrainConfig(), False, 64, 0, False)
-    assert seen["arms"] == dict(cot=1, direct=2, caption=1)
-    assert "cot: 1, direct: 2, caption: 1" in capsys.readouterr().out
+    )

@@ -1,4 +1,5 @@
 """The package as a whole."""
+
 import re
 from configparser import ConfigParser
 from pathlib import Path

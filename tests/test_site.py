@@ -79,11 +79,35 @@ def test_lost_opening(tmp_path):
 def test_lost_title_and_page_under_another_name(tmp_path):
     path = notebook(tmp_path, ("code", "#| default_exp story"), ("markdown", "# Another story"))
     pages = site(tmp_path, story="<p>x</p>")
-    assert (
-        len(checks.lost_titles([path], pages, {"08_story": (tmp_path / "story.html").resolve()}))
-        == 1
-    )
-    assert checks.unrendered([path], tmp_path) == ["08_story.html was not rendered"]
+    page_of = {"08_story": (tmp_path / "story.html").resolve()}
+    assert len(checks.lost_titles([path], pages, page_of)) == 1
+    (fault,) = checks.unrendered([path], page_of)
+    assert fault.endswith("08_story.html was not rendered")
+    own = (tmp_path / "08_story.html").resolve()
+    assert len(checks.unrendered([path], {"08_story": own})) == 1
+    own.write_text("x")
+    assert checks.unrendered([path], {"08_story": own}) == []
+
+
+def test_sidebar_and_notebooks_are_the_same(tmp_path):
+    (tmp_path / "01_room").mkdir()
+    path = notebook(tmp_path / "01_room", ("markdown", "# A"), name="01_a.ipynb")
+    config = tmp_path / "_quarto.yml"
+    config.write_text("  - 01_room/01_a.ipynb\n")
+    assert checks.not_in_sidebar([path], tmp_path, config) == []
+    config.write_text("  - 01_room/02_b.ipynb\n")
+    missing, gone = checks.not_in_sidebar([path], tmp_path, config)
+    assert "01_a.ipynb is not in the sidebar" in missing and "02_b.ipynb, which" in gone
+    config.write_text("  - 01_room/01_a.ipynb\n" * 2)
+    assert len(checks.not_in_sidebar([path], tmp_path, config)) == 1
+
+
+def test_older_addresses_lead_on(tmp_path):
+    path = notebook(tmp_path, ("raw", "---\naliases:\n  - /old.html\n---"), ("markdown", "# A"))
+    assert len(checks.dead_aliases([path], tmp_path)) == 1
+    preview.redirect(tmp_path, "/old.html", "room/08_story.html")
+    assert checks.dead_aliases([path], tmp_path) == []
+    assert 'url=room/08_story.html"' in (tmp_path / "old.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -184,9 +208,10 @@ def test_stored_error_and_missing_figure(tmp_path):
 
 
 def test_changed_files(tmp_path):
-    run = lambda *words: subprocess.run(
-        ["git", *words], cwd=tmp_path, check=True, capture_output=True
-    )
+    def run(*words):
+        return subprocess.run(
+            ["git", *words], cwd=tmp_path, check=True, capture_output=True
+        )
     run("init", "-q")
     (tmp_path / "README.md").write_text("a")
     (tmp_path / ".gitignore").write_text("_docs/\n")
@@ -227,13 +252,15 @@ def test_preview_takes_titles_by_quartos_rules():
         dict(cell_type="markdown", source="# A title\n\nText."),
         dict(cell_type="code", source="x", outputs=[]),
     ]
-    title, _, name, cells = preview.take_title(first, "08_x")
-    assert (title, name, cells[0]["source"].strip()) == ("A title", "08_x.html", "Text.")
-    assert (
-        preview.take_title(first[::-1], "08_x")[0] == "08_x"
-    )  # a title that does not stand first is none
-    front = [dict(cell_type="raw", source="---\ntitle: B\noutput-file: x.html\n---\n"), *first]
-    assert preview.take_title(front, "08_x")[::2] == ("B", "x.html")
+    front, cells = preview.take_title(first, "08_x")
+    assert (front, cells[0]["source"].strip()) == ({"title": "A title"}, "Text.")
+    later, _ = preview.take_title(first[::-1], "08_x")
+    assert later["title"] == "08_x"  # a title that does not stand first is none
+    named = dict(cell_type="raw", source="---\ntitle: B\noutput-file: x.html\n---\n")
+    assert preview.take_title([named, *first], "08_x")[0] == {"title": "B", "output-file": "x.html"}
+    older = dict(cell_type="raw", source="---\naliases:\n  - /08_old.html\n---")
+    front, _ = preview.take_title([older, *first], "08_x")
+    assert front == {"title": "A title", "aliases": ["/08_old.html"]}
 
 
 def test_preview_hides_what_directives_hide():
@@ -286,32 +313,28 @@ def test_configuration():
     assert "version: 1.8.27" in (ROOT / ".github/workflows/deploy.yaml").read_text(encoding="utf-8")
 
 
-def test_sidebar_names_every_chapter_by_number_and_title():
+def test_sidebar_has_a_section_for_each_room():
     config = yaml.safe_load((ROOT / "_quarto.yml").read_text(encoding="utf-8"))
-    entries = preview.contents(config)
-    assert [file for _, file in entries] == [
-        "index.ipynb",
-        *sorted(p.name for p in (ROOT / "nbs").glob("[0-9]*.ipynb")),
-    ]
-    for text, file in entries[1:]:
-        title = next(
-            s for k, s, _ in checks.cells_of(ROOT / "nbs" / file) if k == "markdown"
-        ).splitlines()[0]
-        assert text.split() == [file.partition("_")[0], *title[2:].split()]
+    first, *sections = config["website"]["sidebar"]["contents"]
+    assert first == "index.ipynb" and len(sections) >= 12
+    for section in sections:
+        assert len({page.partition("/")[0] for page in section["contents"]}) == 1
+    assert sections[0]["contents"][0].startswith("01_start/")
 
 
 def test_seven_commands_are_seven():
     config = ConfigParser(delimiters=["="])
     config.read(ROOT / "settings.ini", encoding="utf-8")
     commands = {line.split("=")[0] for line in config["DEFAULT"]["console_scripts"].split()}
-    text = "\n".join(s for k, s, _ in checks.cells_of(ROOT / "nbs/09_cli.ipynb") if k == "markdown")
+    chapter = ROOT / "nbs/13_commands/03_ask.ipynb"
+    text = "\n".join(s for k, s, _ in checks.cells_of(chapter) if k == "markdown")
     assert {w for w in commands if f"| `{w}` |" in text} == commands
     numbers = {5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
     assert f"has {numbers[len(commands)]} commands" in text
 
 
 def test_nothing_claims_an_index():
-    for path in [ROOT / "README.md", *(ROOT / "nbs").glob("*.ipynb")]:
+    for path in [ROOT / "README.md", *checks.notebooks_in(ROOT / "nbs")]:
         assert "pip install minivlm_cot" not in path.read_text(encoding="utf-8")
 
 

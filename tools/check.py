@@ -1,8 +1,9 @@
 """Everything that must hold before a change lands: `make test`.
 
-    python tools/check.py            all checks
-    python tools/check.py notebooks  only those named: sources readme site skips exercised notebooks tests wheel
+python tools/check.py            all checks
+python tools/check.py notebooks  only those named: lines sources readme …
 """
+
 import ast
 import hashlib
 import json
@@ -16,6 +17,9 @@ import venv
 from configparser import ConfigParser
 from pathlib import Path
 
+import rules
+from site_checks import notebooks_in
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minivlm_cot"
 BIN = Path(sys.executable).parent
@@ -28,29 +32,62 @@ ASSERTS = re.compile(r"^\s*(assert\b|test_\w+\(|with expect_fail)", re.M)
 
 def run(*command, **kwargs):
     "A command that must succeed; what it said is shown only if it did not"
-    done = subprocess.run([str(c) for c in command], cwd=kwargs.pop("cwd", ROOT), capture_output=True, text=True, **kwargs)
+    done = subprocess.run(
+        [str(c) for c in command],
+        cwd=kwargs.pop("cwd", ROOT),
+        capture_output=True,
+        text=True,
+        **kwargs,
+    )
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\nfailed:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+        sys.exit(
+            f"{' '.join(map(str, command))}\nfailed:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+        )
     return done.stdout
 
 
 def notebooks():
     "Name and code cells of each notebook, as (source, is it executed?, is it exported?)"
-    for path in sorted((ROOT / "nbs").glob("*.ipynb")):
-        cells = ["".join(c["source"]) for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+    for path in notebooks_in(ROOT / "nbs"):
+        cells = [
+            "".join(c["source"])
+            for c in json.loads(path.read_text(encoding="utf-8"))["cells"]
+            if c["cell_type"] == "code"
+        ]
         words = [dict(re.findall(r"^#\|\s*(\S+)[ \t]*(\S*)", s, re.M)) for s in cells]
-        yield path.name, [(s, w.get("eval:") != "false" and not set(FLAGS) & set(w), bool({"export", "exports"} & set(w))) for s, w in zip(cells, words)]
+        yield (
+            path.relative_to(ROOT / "nbs").as_posix(),
+            [
+                (
+                    s,
+                    w.get("eval:") != "false" and not set(FLAGS) & set(w),
+                    bool({"export", "exports"} & set(w)),
+                )
+                for s, w in zip(cells, words)
+            ],
+        )
+
+
+def lines():
+    "Lines, cells, functions and modules are short, and imports point downward"
+    run(BIN / "ruff", "check", "--no-cache", "--quiet", ".")
+    if found := rules.faults():
+        sys.exit("\n".join(found) + f"\n{len(found)} faults")
 
 
 def sources():
     "nbdev_export and nbdev_clean change nothing"
+
     def state():
-        files = [*PACKAGE.glob("*.py"), *(ROOT / "nbs").glob("*.ipynb")]
-        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+        files = [*PACKAGE.rglob("*.py"), *notebooks_in(ROOT / "nbs")]
+        return {str(p.relative_to(ROOT)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
     before = state()
     run(BIN / "nbdev_export")
     run(BIN / "nbdev_clean")
-    changed = sorted(name for name in before.keys() | state().keys() if before.get(name) != state().get(name))
+    changed = sorted(
+        name for name in before.keys() | state().keys() if before.get(name) != state().get(name)
+    )
     if changed:
         sys.exit(f"nbdev_export or nbdev_clean changed {', '.join(changed)}: run both and commit.")
 
@@ -70,18 +107,23 @@ def skips():
     for name, cells in notebooks():
         asserting = [executed for source, executed, _ in cells if ASSERTS.search(source)]
         if asserting and asserting.count(False) > len(asserting) / 4:
-            sys.exit(f"{name} skips {asserting.count(False)} of its {len(asserting)} assertion cells; a quarter is allowed.")
+            sys.exit(
+                f"{name} skips {asserting.count(False)} of its {len(asserting)} assertion cells; "
+                "a quarter is allowed."
+            )
 
 
 def names_in(tree):
     "All names and attributes that a piece of code mentions"
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
+        n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)
+    }
 
 
 def exercised():
     "Every public function can be reached from a cell or a test that is executed"
     calls, public = {}, {}
-    for path in sorted(PACKAGE.glob("[!_]*.py")):
+    for path in sorted(PACKAGE.rglob("[!_]*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 calls.setdefault(node.name, set()).update(names_in(node))
@@ -96,10 +138,18 @@ def exercised():
     for _, cells in notebooks():
         for source, executed, exported in cells:
             if executed and not exported:
-                plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+                plain = "\n".join(
+                    "" if line.lstrip().startswith(("%", "!")) else line
+                    for line in source.splitlines()
+                )
                 tree = ast.parse(plain)
                 todo |= names_in(tree)
-                todo |= {w for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str) for w in re.findall(r"\bminivlm_\w+", n.value)}
+                todo |= {
+                    w
+                    for n in ast.walk(tree)
+                    if isinstance(n, ast.Constant) and isinstance(n.value, str)
+                    for w in re.findall(r"\bminivlm_\w+", n.value)
+                }
     for path in (ROOT / "tests").glob("*.py"):
         todo |= names_in(ast.parse(path.read_text(encoding="utf-8")))
     reached = set()
@@ -114,13 +164,30 @@ def exercised():
 
 def test_notebooks():
     "nbdev_test passes on every notebook"
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "MPLBACKEND": "agg"}
-    run(BIN / "nbdev_test", "--n_workers", "2", env=env)
+    env = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "MPLBACKEND": "agg",
+    }
+    said = run(BIN / "nbdev_test", "--n_workers", "2", "--timing", env=env)
+    room_of = {path.name: path.parent.name for path in notebooks_in(ROOT / "nbs")}
+    seconds = {}
+    for name, taken in re.findall(r"^(\S+\.ipynb): (\d+) secs", said, re.M):
+        seconds[room_of[name]] = seconds.get(room_of[name], 0) + int(taken)
+    whole = max(1, sum(seconds.values()))
+    print(
+        ", ".join(f"{room} {100 * s / whole:.0f}%" for room, s in sorted(seconds.items())),
+        end=" … ",
+    )
 
 
 def rough_tests():
     "The tests in tests/ pass"
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "MPLBACKEND": "agg"}
+    env = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "MPLBACKEND": "agg",
+    }
     run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", env=env)
 
 
@@ -131,17 +198,42 @@ def wheel():
         run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ".")
         venv.create(place / "env", with_pip=True)
         python = place / "env/bin/python"
-        run(python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", next(place.glob("*.whl")))
+        run(
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "-c",
+            ROOT / "constraints.txt",
+            next(place.glob("*.whl")),
+        )
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         for line in CONFIG["console_scripts"].split():
             run(place / "env/bin" / line.split("=")[0], "--help", cwd=place, env=env)
         run(place / "env/bin/minivlm_draw", "scene.png", cwd=place, env=env)
-        answer = run(place / "env/bin/minivlm_ask", "scene.png", "What colour is the ball?", cwd=place, env=env)
+        answer = run(
+            place / "env/bin/minivlm_ask",
+            "scene.png",
+            "What colour is the ball?",
+            cwd=place,
+            env=env,
+        )
         if "Answer:" not in answer:
             sys.exit(f"The installed minivlm_ask gave no answer: {answer}")
 
 
-CHECKS = dict(sources=sources, readme=readme, site=site, skips=skips, exercised=exercised, notebooks=test_notebooks, tests=rough_tests, wheel=wheel)
+CHECKS = dict(
+    lines=lines,
+    sources=sources,
+    readme=readme,
+    site=site,
+    skips=skips,
+    exercised=exercised,
+    notebooks=test_notebooks,
+    tests=rough_tests,
+    wheel=wheel,
+)
 
 if __name__ == "__main__":
     for word in sys.argv[1:]:

@@ -52,9 +52,12 @@ def page_names(notebooks, staged):
     "The page of each notebook: its own name, or what its front matter says"
     names = {}
     for path in notebooks:
-        kind, source, _ = next(checks.cells_of(staged / path.name))
+        place = path.relative_to(NBS)
+        kind, source, _ = next(checks.cells_of(staged / place))
         said = re.search(r"^output-file:\s*(\S+)", source, re.M) if kind == "raw" else None
-        names[path.stem] = (OUT / (said.group(1) if said else f"{path.stem}.html")).resolve()
+        names[path.stem] = (
+            OUT / place.parent / (said[1] if said else f"{path.stem}.html")
+        ).resolve()
     return names
 
 
@@ -70,7 +73,9 @@ def find_faults(notebooks, staged):
         checks.long_digits,
     )
     faults = [fault for check in on_notebooks for fault in check(notebooks)]
-    faults += checks.unrendered(notebooks, OUT)
+    faults += checks.unrendered(notebooks, page_of)
+    faults += checks.not_in_sidebar(notebooks, NBS, ROOT / "_quarto.yml")
+    faults += checks.dead_aliases(notebooks, OUT)
     faults += checks.lost_titles(notebooks, pages, page_of) + checks.lost_openings(
         notebooks, pages, page_of
     )
@@ -82,7 +87,7 @@ def find_faults(notebooks, staged):
 def main():
     "Render, check, report"
     os.chdir(ROOT)
-    notebooks, before = sorted(NBS.glob("*.ipynb")), checks.project_state(ROOT)
+    notebooks, before = checks.notebooks_in(NBS), checks.project_state(ROOT)
     staged, quarto = prepare(), shutil.which("quarto")
     (with_quarto if quarto else with_preview)(staged)
     faults = find_faults(notebooks, staged) + checks.changed_files(

@@ -1,8 +1,9 @@
-"""Run notebooks from top to bottom and store their outputs. Cells that nbdev skips are skipped here too.
+"""Run notebooks from top to bottom and store their outputs; what nbdev skips is skipped here too.
 
-    python tools/figures.py            all notebooks
-    python tools/figures.py 02 08      those whose names begin so
+python tools/figures.py            all notebooks
+python tools/figures.py 02 08_visualization/03    those whose places begin so
 """
+
 import os
 import re
 import sys
@@ -12,6 +13,8 @@ from execnb.nbio import read_nb, write_nb
 from execnb.shell import CaptureShell
 from nbdev.clean import nbdev_clean
 from nbdev.config import get_config
+
+from site_checks import notebooks_in
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 
@@ -32,7 +35,9 @@ def run(path):
         if skipped(cell.source, flags) or "nbdev_export()" in cell.source:
             continue
         shell.cell(cell)
-        cell.outputs = [o for o in cell.outputs if not (o.get("name") == "stderr")]  # progress bars and warnings are not for the page
+        cell.outputs = [
+            o for o in cell.outputs if not (o.get("name") == "stderr")
+        ]  # progress bars and warnings are not for the page
         if shell.exc:
             sys.exit(f"{path.name}: a cell failed: {shell.exc!r}\n{cell.source}")
     write_nb(nb, path)
@@ -40,8 +45,9 @@ def run(path):
 
 
 if __name__ == "__main__":
-    os.chdir(NBS)
-    for notebook in sorted(NBS.glob("*.ipynb")):
-        if not sys.argv[1:] or any(notebook.name.startswith(a) for a in sys.argv[1:]):
-            print(notebook.name, flush=True)
+    for notebook in notebooks_in(NBS):
+        place = str(notebook.relative_to(NBS))
+        if not sys.argv[1:] or any(place.startswith(a) for a in sys.argv[1:]):
+            print(place, flush=True)
+            os.chdir(notebook.parent)
             run(notebook)

@@ -21,10 +21,12 @@ from minivlm_cot.model import load_minivlm
 from minivlm_cot.scenes import scene_examples
 from minivlm_cot.visualization import (
     ARM_COLOURS,
-    OUTCOMES,
     RIGHT,
+    STYLE,
     WRONG,
     choose_cards,
+    looks,
+    outcome_of,
     picture_of,
     plot_accuracy,
     report_page,
@@ -91,36 +93,34 @@ def disagreements(report, results):
 
 def short_example(rows):
     "The row read quickest: the shortest walk that only the chain got right, by right steps alone"
-    good = [r for r in rows if OUTCOMES["helped"](r) and r["group"] == "deep" and r["chain_right"]]
+    saved = [r for r in rows if outcome_of(r) == "helped" and r["group"] == "deep"]
+    good = [r for r in saved if r["answers"]["cot"]["chain_right"]]
     if not good:
         sys.exit("No deep question was answered right by the chain alone: is this the ready model?")
-    walks = [
-        r for r in good if str(r["family"]).startswith("walk")
-    ]  # a way through the picture is followed by eye
-    return min(
-        walks or good,
-        key=lambda r: (len(r["question"].split()), len(r["question"]), len(r["chain"])),
-    )
+    # a way through the picture is followed by eye
+    walks = [r for r in good if str(r["family"]).startswith("walk")]
+
+    def effort(row):
+        question, chain = row["question"], row["answers"]["cot"]["chain"]
+        return len(question.split()), len(question), len(chain)
+
+    return min(walks or good, key=effort)
 
 
 def hero_blocks(row):
     "The question and both arms, each a list of (text, colour, size, weight)"
     question = [(t, INK, 19, "bold") for t in textwrap.wrap(row["question"], 26)]
-    direct = [
-        ("asked directly", SOFT, 13, "normal"),
-        (f"✗ {row['direct_answer'] or '(no answer)'}", WRONG, 17, "bold"),
-    ]
-    cot = [("asked to think step by step", SOFT, 13, "normal")]
-    for step in row["steps"]:
-        first, *more = textwrap.wrap(step["text"], 34)
-        cot += [(f"✓ {first}", RIGHT, 15, "normal")] + [
-            (f"    {t}", RIGHT, 15, "normal") for t in more
-        ]
-    return {
-        "question": question,
-        "direct": direct,
-        "cot": cot + [(f"✓ {row['cot_answer']}", RIGHT, 17, "bold")],
-    }
+    blocks, shown = {"question": question}, looks(row["answers"])
+    for name, mark, colour in (("direct", "✗", WRONG), ("cot", "✓", RIGHT)):
+        answer = row["answers"][name]
+        block = [(shown[name].asked, SOFT, 13, "normal")]
+        for step in answer["steps"] or []:
+            first, *more = textwrap.wrap(step["text"], 34)
+            lines = [f"{mark} {first}", *(f"    {t}" for t in more)]
+            block += [(t, colour, 15, "normal") for t in lines]
+        said = f"{mark} {answer['answer'] or '(no answer)'}"
+        blocks[name] = [*block, (said, colour, 17, "bold")]
+    return blocks
 
 
 def draw_hero(row, example):
@@ -129,7 +129,8 @@ def draw_hero(row, example):
     tall = sum(line * size for block in blocks.values() for _, _, size, _ in block) + 2 * gap
     side, beside = 4.0, 4.8
     high = max(side, tall)
-    fig = plt.figure(figsize=(side + beside, high), dpi=150)
+    with plt.style.context([STYLE, {"figure.constrained_layout.use": False}]):
+        fig = plt.figure(figsize=(side + beside, high), dpi=150)
     left = fig.add_axes([0, 0, side / (side + beside), 1], anchor="W")
     left.imshow(picture_of(example, 480))
     left.axis("off")
@@ -140,16 +141,8 @@ def draw_hero(row, example):
     for name, block in blocks.items():
         top = y
         for text, colour, size, weight in block:
-            right.text(
-                0.35,
-                y + line * size / 2,
-                text,
-                color=colour,
-                fontsize=size,
-                weight=weight,
-                va="center",
-                parse_math=False,
-            )
+            look = dict(color=colour, fontsize=size, weight=weight, parse_math=False)
+            right.text(0.35, y + line * size / 2, text, va="center", **look)
             y += line * size
         if name in ARM_COLOURS:
             right.plot([0.2, 0.2], [top, y], color=ARM_COLOURS[name], lw=4, solid_capstyle="butt")

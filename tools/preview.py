@@ -117,26 +117,24 @@ def show_code(cell):
 
 
 def take_title(cells, stem):
-    "Title, subtitle, output name, other cells: from front matter or a heading that stands first"
+    "Front matter and the other cells; as Quarto has it, a heading that stands first is the title"
     first, front = cells[0], {}
     source = "".join(first["source"])
     if first["cell_type"] == "raw" and source.startswith("---"):
         front, cells = yaml.safe_load(source.strip().strip("-")), cells[1:]
-    elif first["cell_type"] == "markdown" and source.startswith("# "):
+        first, source = cells[0], "".join(cells[0]["source"])
+    if "title" not in front and first["cell_type"] == "markdown" and source.startswith("# "):
         title, _, rest = source.partition("\n")
-        front, cells = dict(title=title[2:].strip()), [{**first, "source": rest}, *cells[1:]]
-    return (
-        front.get("title", stem),
-        front.get("description", ""),
-        front.get("output-file", f"{stem}.html"),
-        cells,
-    )
+        front["title"], cells = title[2:].strip(), [{**first, "source": rest}, *cells[1:]]
+    return front | dict(title=front.get("title", stem)), cells
 
 
 def read_page(path):
-    "(title, name of the page, its body)"
+    "(title, name of the page, its body, its older addresses)"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    title, subtitle, name, cells = take_title(cells, path.stem)
+    front, cells = take_title(cells, path.stem)
+    title, subtitle = front["title"], front.get("description", "")
+    name = front.get("output-file", f"{path.stem}.html")
     head = f'<header><h1 class="title">{html.escape(title)}</h1>'
     head += (
         f'<p class="description">{html.escape(subtitle)}</p></header>' if subtitle else "</header>"
@@ -146,14 +144,41 @@ def read_page(path):
         title,
         name,
         head + "\n".join(show[c["cell_type"]](c) for c in cells if c["cell_type"] in show),
+        front.get("aliases", []),
     )
+
+
+def up(name):
+    "The way from a page to the site's root"
+    return "../" * name.count("/")
 
 
 def neighbours(order, i):
     "Links to the page before and the page after"
-    before = f'<a href="{order[i - 1][1]}">← {order[i - 1][0]}</a>' if i else "<span></span>"
-    after = f'<a href="{order[i + 1][1]}">{order[i + 1][0]} →</a>' if i + 1 < len(order) else ""
+    root = up(order[i][1])
+    before = f'<a href="{root}{order[i - 1][1]}">← {order[i - 1][0]}</a>' if i else "<span></span>"
+    after = ""
+    if i + 1 < len(order):
+        after = f'<a href="{root}{order[i + 1][1]}">{order[i + 1][0]} →</a>'
     return f'<nav class="page-navigation">{before}{after}</nav>' if len(order) > 1 else ""
+
+
+def sidebar(config, titles, here):
+    "The sidebar of one page: sections that fold, the page's own open"
+
+    def link(item):
+        file = item if isinstance(item, str) else item["href"]
+        title, name = titles[file]
+        return f'<a href="{up(here)}{name}"{" class=here" if name == here else ""}>{title}</a>'
+
+    def entry(item):
+        if isinstance(item, str) or "contents" not in item:
+            return link(item)
+        inner = "".join(map(entry, item["contents"]))
+        is_open = " open" if "class=here" in inner else ""
+        return f"<details{is_open}><summary>{item['section']}</summary>{inner}</details>"
+
+    return "".join(map(entry, config["website"]["sidebar"]["contents"]))
 
 
 def copy_resources(config, staged, out):
@@ -167,30 +192,55 @@ def copy_resources(config, staged, out):
                 shutil.copy2(path, target)
 
 
+def redirect(out, alias, name):
+    "A page under an older address that leads to the new one"
+    page = out / alias.lstrip("/")
+    target = up(alias.lstrip("/")) + name
+    page.write_text(
+        f'<!DOCTYPE html><meta http-equiv="refresh" content="0; url={target}">'
+        f'<title>Moved</title><a href="{target}">Moved</a>\n',
+        encoding="utf-8",
+    )
+
+
+def site_facts(config):
+    "What is the same on all pages"
+    site, options = config["website"], config["format"]["html"]
+    return {
+        "NAME": site["title"],
+        "REPO": site["repo-url"],
+        "FOLLOW": "true" if options.get("respect-user-color-scheme") else "false",
+        "CODE": HtmlFormatter().get_style_defs(".sourceCode"),
+        "DARK": HtmlFormatter(style="github-dark").get_style_defs(".quarto-dark .sourceCode"),
+    }
+
+
 def render(staged, out):
     "Every notebook of nbdev's folder that the sidebar names becomes a page in `out`"
     config = yaml.safe_load((staged / "_quarto.yml").read_text(encoding="utf-8"))
     out.mkdir(parents=True)
     copy_resources(config, staged, out)
-    pages = [(text, *read_page(staged / file)) for text, file in contents(config)]
-    order = [(html.escape(text or title), name) for text, title, name, _ in pages]
-    site, options = config["website"], config["format"]["html"]
-    facts = {
-        "NAME": site["title"],
-        "REPO": site["repo-url"],
-        "FAVICON": site.get("favicon", "data:,"),
-        "FOLLOW": "true" if options.get("respect-user-color-scheme") else "false",
-        "CODE": HtmlFormatter().get_style_defs(".sourceCode"),
-        "DARK": HtmlFormatter(style="github-dark").get_style_defs(".quarto-dark .sourceCode"),
-    }
-    for i, (_, title, name, body) in enumerate(pages):
-        links = "".join(
-            f'<a href="{n}"{" class=here" if n == name else ""}>{t}</a>' for t, n in order
+    pages = []
+    for text, file in contents(config):
+        title, name, body, aliases = read_page(staged / file)
+        name = (Path(file).parent / name).as_posix()
+        pages.append((file, html.escape(text or title), html.escape(title), name, body, aliases))
+    titles = {file: (text, name) for file, text, _, name, _, _ in pages}
+    order, facts = list(titles.values()), site_facts(config)
+    icon = config["website"].get("favicon")
+    for i, (_, _, title, name, body, aliases) in enumerate(pages):
+        own = dict(
+            TITLE=title,
+            LINKS=sidebar(config, titles, name),
+            BODY=body,
+            NEIGHBOURS=neighbours(order, i),
+            ROOT=up(name),
+            FAVICON=up(name) + icon if icon else "data:,",
         )
         text = PAGE
-        own = dict(
-            TITLE=html.escape(title), LINKS=links, BODY=body, NEIGHBOURS=neighbours(order, i)
-        )
         for word, value in (facts | own).items():
             text = text.replace(f"@{word}@", value)
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text(text, encoding="utf-8")
+        for alias in aliases:
+            redirect(out, alias, name)

@@ -1,7 +1,8 @@
 """Make README.md from nbs/index.ipynb: its text, its visible code, and its printed outputs.
 
-    python tools/readme.py [--check]    --check only says whether README.md is up to date
+python tools/readme.py [--check]    --check only says whether README.md is up to date
 """
+
 import json
 import re
 import sys
@@ -28,10 +29,18 @@ def text_of(cell):
     if re.search(r"^#\|\s*(hide|default_exp)", source, re.M) or not source.strip():
         return ""
     code = "\n".join(line for line in source.splitlines() if not line.startswith("#|"))
-    shown = "".join("".join(o.get("text", "")) for o in cell["outputs"] if o["output_type"] == "stream")
-    tables = "".join("\n\n" + "".join(o["data"]["text/markdown"]) for o in cell["outputs"] if "text/markdown" in o.get("data", {}))
+    shown = "".join(
+        "".join(o.get("text", "")) for o in cell["outputs"] if o["output_type"] == "stream"
+    )
+    tables = "".join(
+        "\n\n" + "".join(o["data"]["text/markdown"])
+        for o in cell["outputs"]
+        if "text/markdown" in o.get("data", {})
+    )
     code = "" if re.search(r"^#\|\s*echo:\s*false", source, re.M) else f"```python\n{code}\n```"
-    return (code + (f"\n\n```\n{shown.rstrip()}\n```" if shown.strip() else "") + for_github(tables)).strip()
+    return (
+        code + (f"\n\n```\n{shown.rstrip()}\n```" if shown.strip() else "") + for_github(tables)
+    ).strip()
 
 
 def readme():

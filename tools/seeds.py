@@ -27,8 +27,8 @@ def main(runs):
     older = [run for run, r in zip(runs, reports) if r.get("chain_rule") != "asked"]
     if older:
         sys.exit(
-            f"The chains of {', '.join(map(str, older))} were marked by an older rule: run the demo "
-            "there again, which only asks anew."
+            f"The chains of {', '.join(map(str, older))} were marked by an older rule: "
+            "run the demo there again, which only asks anew."
         )
     recipes = [{k: v for k, v in r["recipe"].items() if k != "seed"} for r in reports]
     if any(recipe != recipes[0] for recipe in recipes):

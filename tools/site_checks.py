@@ -241,13 +241,42 @@ def lost_titles(notebooks, pages, page_of):
     return faults
 
 
-def unrendered(notebooks, folder):
+def notebooks_in(folder):
+    "Every notebook of the series, in the order of rooms and chapters"
+    paths = (p.relative_to(folder) for p in Path(folder).rglob("*.ipynb"))
+    kept = [p for p in paths if not any(part.startswith((".", "_")) for part in p.parts)]
+    return [Path(folder) / p for p in sorted(kept, key=lambda p: (len(p.parts) > 1, p))]
+
+
+def unrendered(notebooks, page_of):
     "Every notebook has its page under its own name, which README and other sites link to"
     return [
-        f"{p.stem}.html was not rendered"
+        f"{p.parent.name}/{p.stem}.html was not rendered"
         for p in notebooks
-        if not (Path(folder) / f"{p.stem}.html").exists()
+        if page_of[p.stem].stem != p.stem or not page_of[p.stem].exists()
     ]
+
+
+def not_in_sidebar(notebooks, folder, config):
+    "The sidebar names every notebook once, and no other file"
+    text = Path(config).read_text(encoding="utf-8")
+    listed = re.findall(r"^\s*-\s+([\w/]+\.ipynb)\s*$", text, re.M)
+    wanted = [str(p.relative_to(folder)) for p in notebooks]
+    faults = [f"{p} is not in the sidebar: run `make sidebar`" for p in wanted if p not in listed]
+    faults += [f"the sidebar names {p}, which is not there" for p in listed if p not in wanted]
+    return faults + [f"the sidebar names {p} twice" for p in set(listed) if listed.count(p) > 1]
+
+
+def dead_aliases(notebooks, folder):
+    "Every older address that a notebook names leads to it"
+    faults = []
+    for path in notebooks:
+        kind, source, _ = next(cells_of(path))
+        for alias in re.findall(r"^\s*-\s+/?(\S+\.html)$", source, re.M) if kind == "raw" else ():
+            page = Path(folder) / alias
+            if not page.exists() or path.stem not in page.read_text(encoding="utf-8"):
+                faults.append(f"the older address {alias} does not lead to {path.stem}.html")
+    return faults
 
 
 def local_target(target, page, folder, site):

@@ -1,0 +1,15 @@
+from .parts import (
+    MiniVLMConfig,
+    TokenLoss,
+    VisionProjector,
+    join_prefix,
+    out_of_memory,
+    segment_mask,
+    small_attention,
+)
+from .probing import Capabilities, cache_sizes, capabilities, logits_of, probe
+from .limits import check_length, check_texts, check_words, may_batch, may_pack, most_tokens
+from .vlm import MiniVLM, unpack_rows
+from .processor import MiniVLMProcessor, train_tokenizer
+from .building import small_image_processor, small_language_config, small_vision_config
+from .saving import load_minivlm, on_hub, save_minivlm, vision_fingerprint
