@@ -7,6 +7,7 @@
 # make sidebar the site's sidebar, after a notebook came or went
 # make structure  the picture of which module imports which
 # make seeds    train the demo with three seeds, and keep what each found (after `make ready`)
+# make trainings  short runs that the chapters on optimisers and stages compare (what is kept is not made again)
 # make ready    train the model that comes with the package; then `make figures` renews every number and picture of it
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ export MINIVLM_DATA ?= $(abspath ../shared/data)
 endif
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lab docs home figures ready seeds readme sidebar structure clean
+.PHONY: demo test lab docs home figures ready seeds readme sidebar structure trainings clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -68,6 +69,9 @@ seeds: $(VENV)/.user
 	$(BIN)/minivlm_demo --out runs/seed1 --seed 1
 	$(BIN)/minivlm_demo --out runs/seed2 --seed 2
 	$(BIN)/python tools/seeds.py runs/ready runs/seed1 runs/seed2
+
+trainings: $(VENV)/.user
+	$(BIN)/python tools/trainings.py
 
 clean:
 	rm -rf $(VENV) _docs _proc build dist *.egg-info

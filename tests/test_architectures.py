@@ -150,12 +150,12 @@ REFUSED = dict(
     xlnet=lambda: T.XLNetConfig(d_model=32, n_layer=2, n_head=4, d_inner=64, **V),
 )
 TITLES = {
-    "packed, in batches": "packed",
-    "within its window": "window",
-    "one text a row": "apart",
+    "packed, and in batches": "packed",
+    "the same, up to its window; longer rows one by one": "window",
+    "in batches, one text a row": "apart",
     "one by one": "one_by_one",
-    "one by one, no cache": "no_cache",
-    "refused": "refused",
+    "one by one, without a cache": "no_cache",
+    "not at all": "refused",
 }
 GROUPS = dict(zip(TITLES.values(), (PACKED, WINDOWS, APART, ONE_BY_ONE, NO_CACHE, REFUSED)))
 ALLOWED = [

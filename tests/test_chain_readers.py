@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minivlm_cot.commands.ask import _card_row
+from minivlm_cot.commands.draw_ask import _card_row
 from minivlm_cot.core import InputError
 from minivlm_cot.evaluation import Report, check_exam, make_row, summarise_chains
 from minivlm_cot.generation import Answer

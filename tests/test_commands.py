@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ from fastcore.script import anno_parser
 from PIL import Image, PngImagePlugin
 
 from minivlm_cot.commands import minivlm_ask, minivlm_draw, minivlm_eval, minivlm_train, train
-from minivlm_cot.commands.ask import AskingOptions, _card_row, _is_ours, _known
+from minivlm_cot.commands.draw_ask import AskingOptions, _card_row, _is_ours, _known
 from minivlm_cot.commands.train import EvalOptions, TrainOptions, _items, _say, _train_config
 from minivlm_cot.core import InputError
 from minivlm_cot.core.contracts import Strategy
@@ -153,7 +154,7 @@ def test_draw_refuses_what_it_cannot_draw(tmp_path, capsys, monkeypatch):
 
 
 def test_ask_refuses_before_it_loads_a_model(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("minivlm_cot.commands.ask.load_any", None)
+    monkeypatch.setattr(sys.modules["minivlm_cot.commands.draw_ask"], "load_any", None)
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (80, 80)).save("a.png")
     (tmp_path / "file").write_text("")

@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 
 from minivlm_cot.core import save_json
-from minivlm_cot.dataset import parse_answer
+from minivlm_cot.dataset import gold_answer, parse_answer
 from minivlm_cot.evaluation import (
     Report,
     clustered_interval,
     exact_match,
     mcnemar_exact,
+    score_rows,
     sign_flip_test,
     strict_match,
     vqa_score,
     wilson_interval,
 )
+
+from minivlm_cot.generation import Answer
+from minivlm_cot.scenes import scene_examples
 
 
 @pytest.mark.parametrize(
@@ -170,3 +174,19 @@ def test_the_page_shows_an_older_result_s_p():
         )
         == "sign flips over pictures"
     )
+
+
+def test_a_difference_is_the_first_minus_the_second_and_lies_in_its_interval():
+    exam = scene_examples(60, "test")
+
+    def says(name, wrong):
+        told = [None if i % wrong == 0 else gold_answer(e) for i, e in enumerate(exam)]
+        return [Answer(e["question"], name, str(a), a, "", 1) for e, a in zip(exam, told)]
+
+    report = score_rows(dict(often=says("often", 10), seldom=says("seldom", 2)), exam)
+    whole, back = report.to_dict(), report.compare("seldom", "often")
+    assert whole["difference"] == pytest.approx(54 / 60 - 30 / 60, abs=1e-5)
+    assert back["difference"] == -whole["difference"]
+    low, high = whole["difference_ci"]
+    assert 0 < low < whole["difference"] < high
+    assert whole["table"]["often_only"] == 24 and whole["table"]["seldom_only"] == 0

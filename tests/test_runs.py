@@ -7,16 +7,17 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 
 from minivlm_cot.core import InputError, fingerprint, folder_lock
 from minivlm_cot.core.contracts import Task
-from minivlm_cot.dataset import CoTReasoningDataset
+from minivlm_cot.dataset import Collator, CoTReasoningDataset
 from minivlm_cot.commands import train_demo
 from minivlm_cot.training import Recipe
 from minivlm_cot.real import adopt_training, export_checkpoint, read_old_checkpoint
 from minivlm_cot.training import History, TrainConfig, data_identity, differences
-from minivlm_cot.training import steps_per_epoch, train_cot_vlm
+from minivlm_cot.training import steps_per_epoch, train_cot_vlm, training_step
 from tiny_runs import model_for, parts, quick
 
 
@@ -285,3 +286,16 @@ def test_another_task_with_the_same_rows_is_another_run(made):
     for data.task in (None, Echo("yes"), Echo("no")):
         found.append(data_identity(data))
     assert all(differences(one, other) == ["texts"] for one, other in combinations(found, 2))
+
+
+def test_a_step_is_no_longer_than_clipped_gradients_allow(made):
+    rows, processor = made
+    model, config = model_for(processor).train(), quick("unused", clip=1e-3)
+    learned = [p for p in model.parameters() if p.requires_grad]
+    plain = torch.optim.SGD([dict(params=learned, full_lr=1.0)], lr=1.0)
+    data = CoTReasoningDataset(rows[:4], processor)
+    batch = Collator(processor)([data[i] for i in range(len(data))])
+    before = [p.detach().clone() for p in learned]
+    training_step(model, [plain], [batch], config, Accelerator(cpu=True))
+    moved = torch.stack([(p - q).norm() for p, q in zip(learned, before)]).norm()
+    assert 0.9e-3 < moved < 1.1e-3  # SGD of rate 1 moves by the gradient: its norm is the limit

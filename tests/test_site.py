@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import docs  # noqa: E402
 import preview  # noqa: E402
 import readme  # noqa: E402
+import sidebar  # noqa: E402
 import site_checks as checks  # noqa: E402
 
 SITE = "https://example.org/site"
@@ -209,9 +210,8 @@ def test_stored_error_and_missing_figure(tmp_path):
 
 def test_changed_files(tmp_path):
     def run(*words):
-        return subprocess.run(
-            ["git", *words], cwd=tmp_path, check=True, capture_output=True
-        )
+        return subprocess.run(["git", *words], cwd=tmp_path, check=True, capture_output=True)
+
     run("init", "-q")
     (tmp_path / "README.md").write_text("a")
     (tmp_path / ".gitignore").write_text("_docs/\n")
@@ -247,7 +247,7 @@ def test_stale_demo(tmp_path):
     assert checks.stale_demo(ROOT) == []
 
 
-def test_preview_takes_titles_by_quartos_rules():
+def test_preview_takes_titles_by_quartos_rules(tmp_path):
     first = [
         dict(cell_type="markdown", source="# A title\n\nText."),
         dict(cell_type="code", source="x", outputs=[]),
@@ -261,6 +261,20 @@ def test_preview_takes_titles_by_quartos_rules():
     older = dict(cell_type="raw", source="---\naliases:\n  - /08_old.html\n---")
     front, _ = preview.take_title([older, *first], "08_x")
     assert front == {"title": "A title", "aliases": ["/08_old.html"]}
+    path = notebook(tmp_path, ("markdown", "# A title\n\nText."), name="08_x.ipynb")
+    assert preview.read_page(path)[:2] == ("A title", "08_x.html")
+
+
+def test_cells_that_only_import_are_folded(tmp_path):
+    path = notebook(
+        tmp_path,
+        ("code", "import os\nfrom re import sub"),
+        ("code", "import os\nx = 1"),
+        ("code", "!ls"),
+    )
+    docs.fold_imports(path)
+    folded = ["code-fold" in source for _, source, _ in checks.cells_of(path)]
+    assert folded == [True, False, False]
 
 
 def test_preview_hides_what_directives_hide():
@@ -318,15 +332,33 @@ def test_sidebar_has_a_section_for_each_room():
     first, *sections = config["website"]["sidebar"]["contents"]
     assert first == "index.ipynb" and len(sections) >= 12
     for section in sections:
-        assert len({page.partition("/")[0] for page in section["contents"]}) == 1
-    assert sections[0]["contents"][0].startswith("01_start/")
+        pages = [p if isinstance(p, str) else p["href"] for p in section["contents"]]
+        assert len({page.partition("/")[0] for page in pages}) == 1
+    assert sections[0]["contents"][0]["href"].startswith("01_start/")
+
+
+def test_the_reading_path_leads_from_chapter_to_chapter():
+    assert len(sidebar.PATH) == 11
+    for page in sidebar.PATH:
+        texts = [c["source"] for c in sidebar.cells_of(page) if c["cell_type"] == "markdown"]
+        assert "".join(texts[-1]).endswith(sidebar.foot(page)), f"{page}: run `make sidebar`"
+
+
+def test_sidebar_names_every_chapter_in_order():
+    text = (ROOT / "_quarto.yml").read_text(encoding="utf-8")
+    assert text.endswith("    contents:\n" + "\n".join(sidebar.lines()) + "\n")
+    notebooks = checks.notebooks_in(ROOT / "nbs")
+    assert checks.not_in_sidebar(notebooks, ROOT / "nbs", ROOT / "_quarto.yml") == []
+    for path in notebooks:  # a chapter is listed under its title, not under its file's name
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert preview.take_title(cells, path.stem)[0]["title"] != path.stem, path
 
 
 def test_seven_commands_are_seven():
     config = ConfigParser(delimiters=["="])
     config.read(ROOT / "settings.ini", encoding="utf-8")
     commands = {line.split("=")[0] for line in config["DEFAULT"]["console_scripts"].split()}
-    chapter = ROOT / "nbs/13_commands/03_ask.ipynb"
+    chapter = ROOT / "nbs/13_commands/03_draw_ask.ipynb"
     text = "\n".join(s for k, s, _ in checks.cells_of(chapter) if k == "markdown")
     assert {w for w in commands if f"| `{w}` |" in text} == commands
     numbers = {5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}

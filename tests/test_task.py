@@ -12,6 +12,8 @@ from minivlm_cot.evaluation import Report, examine, score_rows
 from minivlm_cot.generation import Answer, AskOptions, Chain, Direct, ask_all
 from minivlm_cot.scenes import ChainCheck, Step, scene_examples
 from minivlm_cot.training import train_cot_vlm
+from minivlm_cot.visualization import choose_cards, plot_accuracy, plot_comparison, report_page
+from minivlm_cot.visualization import verdict
 
 
 class Shapes(Task):
@@ -92,7 +94,7 @@ def answer(task, row, style, text):
     return Answer("", style, text, task.parse(text, style), chain, 3)
 
 
-def test_a_new_task_is_scored_and_reported():
+def test_a_new_task_is_scored_and_reported(tmp_path):
     task = Shapes()
     rows = task.rows("test", 4)
     right = {style: [task.target(row, style) for row in rows] for style in task.styles}
@@ -112,6 +114,12 @@ def test_a_new_task_is_scored_and_reported():
         )
         assert found["truth"] == " ".join(sorted(task.truth(row)))
     assert "100" in report._repr_markdown_()
+    assert report.rows[0]["question"] == "Look closely."
+    assert plot_accuracy(report).axes and verdict(report.to_dict())
+    assert plot_comparison(rows, report.rows).axes
+    cards = choose_cards(report, rows)
+    page = report_page(report, {}, cards, tmp_path).read_text(encoding="utf-8")
+    assert "Look closely." in page and "I see a" in page
 
 
 def test_a_new_task_is_asked_and_its_report_kept(pair, tmp_path):

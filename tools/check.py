@@ -191,6 +191,19 @@ def rough_tests():
     run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", env=env)
 
 
+FOUR_CALLS = """
+import matplotlib.pyplot as plt
+import minivlm_cot as mv
+from minivlm_cot.scenes import make_example
+
+plt.style.use("minivlm_cot.styles.minivlm")
+vlm, row = mv.load(), make_example(3, "test", "walk_colour")
+answers = mv.ask(vlm, row)
+assert row["question"] in mv.show(row, answers).data
+assert mv.examine(vlm, [row]).names == list(answers)
+"""
+
+
 def wheel():
     "A wheel builds, installs into an empty environment, and its commands work there"
     with tempfile.TemporaryDirectory() as place:
@@ -211,6 +224,7 @@ def wheel():
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         for line in CONFIG["console_scripts"].split():
             run(place / "env/bin" / line.split("=")[0], "--help", cwd=place, env=env)
+        run(python, "-c", FOUR_CALLS, cwd=place, env=env)
         run(place / "env/bin/minivlm_draw", "scene.png", cwd=place, env=env)
         answer = run(
             place / "env/bin/minivlm_ask",

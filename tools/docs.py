@@ -5,6 +5,8 @@ tools/preview.py makes plain pages of the same prepared notebooks. Either way ev
 tools/site_checks.py finds is a failure.
 """
 
+import ast
+import json
 import os
 import re
 import shutil
@@ -30,7 +32,29 @@ def prepare():
     "nbdev's part: the notebooks as Quarto gets them, in _proc"
     from nbdev.serve import proc_nbs
 
-    return Path(proc_nbs(n_workers=1, force=True))
+    staged = Path(proc_nbs(n_workers=1, force=True))
+    for path in checks.notebooks_in(staged):
+        fold_imports(path)
+    return staged
+
+
+def fold_imports(path):
+    "Cells that only import are folded: a reader meets the story first"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and only_imports(source) and "code-fold" not in source:
+            cell["source"] = f'#| code-fold: true\n#| code-summary: "Imports"\n{source}'
+    path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+
+
+def only_imports(source):
+    "Does a cell of Python only import?"
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return False
+    return bool(body) and all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in body)
 
 
 def with_quarto(staged):

@@ -104,6 +104,13 @@ def ends_in_export(path, cells):
         yield f"{path} ends in an exported cell: close with a summary"
 
 
+def leaves_gradients_off(path, cells):
+    "Notebooks are tested in one process: what is switched off is switched on again"
+    whole = "\n".join(cells)
+    if "set_grad_enabled(False)" in whole and "set_grad_enabled(True)" not in whole:
+        yield f"{path} leaves gradients off for the notebooks after it: switch them on at its end"
+
+
 def of_notebooks():
     "Faults of the notebooks"
     paths, stems = notebooks_in(ROOT / "nbs"), {}
@@ -117,7 +124,9 @@ def of_notebooks():
         if path.stem in stems:
             yield f"{place} and {stems[path.stem]} have one name: a page is found by its name"
         stems[path.stem] = place
-        yield from ends_in_export(place, ["".join(c["source"]) for c in cells])
+        sources = ["".join(c["source"]) for c in cells]
+        yield from ends_in_export(place, sources)
+        yield from leaves_gradients_off(place, sources)
         yield from long_cells(
             place, ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
         )

@@ -260,7 +260,7 @@ def unrendered(notebooks, page_of):
 def not_in_sidebar(notebooks, folder, config):
     "The sidebar names every notebook once, and no other file"
     text = Path(config).read_text(encoding="utf-8")
-    listed = re.findall(r"^\s*-\s+([\w/]+\.ipynb)\s*$", text, re.M)
+    listed = re.findall(r"^\s*(?:-|href:)\s+([\w/]+\.ipynb)\s*$", text, re.M)
     wanted = [str(p.relative_to(folder)) for p in notebooks]
     faults = [f"{p} is not in the sidebar: run `make sidebar`" for p in wanted if p not in listed]
     faults += [f"the sidebar names {p}, which is not there" for p in listed if p not in wanted]

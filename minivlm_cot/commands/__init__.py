@@ -1,4 +1,5 @@
-from .options import command
+from .options import command, give_advice, own_device
+from .folders import alone, check_run, Run
 from .demo import (
     demo_figures,
     examine_demo,
@@ -10,6 +11,6 @@ from .demo import (
     Trained,
 )
 from .ready import save_ready
-from .ask import minivlm_ask, minivlm_draw
-from .train import minivlm_demo, minivlm_eval, minivlm_train
+from .draw_ask import AskingOptions, minivlm_ask, minivlm_draw
+from .train import EvalOptions, minivlm_demo, minivlm_eval, minivlm_train, TrainOptions
 from .calls import ask, examine, load, Loaded, show

@@ -109,14 +109,16 @@ def train_demo(
     check_run(out, recipe, fresh)
     run = Run(out, recipe, device, progress)
     draw = partial(draw_world, seed=recipe.seed)
-    rows, pictures = run.timed("drawing", draw, recipe.pictures, "train", progress=progress)
+    draw_train = partial(draw, recipe.pictures, "train", progress=progress)
+    rows, pictures = run.timed("drawing", draw_train)
     seen_rows, seen = draw(recipe.validation, "validation", progress=False)
     encoder = _trained_encoder(run, rows, pictures, seen_rows, seen)
     model, processor = build_model(encoder, rows, recipe.seed, device, summary=progress)
-    features = run.timed("features", cache_features, model, processor, pictures, progress=progress)
+    see = partial(cache_features, model, processor, pictures, progress=progress)
+    features = run.timed("features", see)
     pace = Pace(recipe.align_steps, 128, 3e-3, recipe.seed)
     align = partial(align_words, model, processor, features, rows, pace, progress)
-    _aligned(out, model, partial(run.timed, "alignment", align))
+    _aligned(out, model, lambda: run.timed("alignment", align))
     learn = (model, processor, rows, features, recipe)
     base = train_base(*learn, Stage(out / "base", progress=progress))
     start = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
@@ -137,9 +139,8 @@ def _trained_encoder(run, rows, pictures, seen_rows, seen):
     place = run.out / "encoder"
     if not (place / "config.json").exists():
         pace = Pace(run.recipe.encoder_steps, seed=run.recipe.seed)
-        encoder, heads, losses = run.timed(
-            "encoder", pretrain_encoder, rows, pictures, pace, run.device, run.progress
-        )
+        learn = partial(pretrain_encoder, rows, pictures, pace, run.device, run.progress)
+        encoder, heads, losses = run.timed("encoder", learn)
         accuracy = naming_accuracy(encoder, heads, seen_rows, seen)
         facts = dict(losses=losses, accuracy=accuracy, threads=torch.get_num_threads())
         save_json(facts, run.out / "encoder.json")

@@ -50,10 +50,10 @@ class Run:
         self.seconds |= seconds
         save_json(self.seconds, self.out / "seconds.json")
 
-    def timed(self, name, work, *args, **kwargs):
+    def timed(self, name, work):
         "Do the work, note its seconds; what a run that goes on does again has been counted"
         started = time.perf_counter()
-        result = work(*args, **kwargs)
+        result = work()
         self.note({name: round(time.perf_counter() - started, 2)} | self.seconds)
         return result
 

@@ -13,6 +13,7 @@ from ..core.basics import InputError
 from ..core.files import atomic_files
 from ..core.records import load_json, save_json
 from ..dataset.prompts import ARMS
+from ..evaluation.tables import markdown_table
 
 # %% ../../nbs/13_commands/02_ready.ipynb #b25a2cc9
 def save_ready(
@@ -110,14 +111,12 @@ def _what_found(r):
     "Results of a model card"
     lines = [_card_line(f"**{name}**", s) for name, s in r["groups"].items()]
     lines += [_card_line(name, s) for k in ("families", "splits") for name, s in r[k].items()]
-    table = "\n".join(lines)
+    head = ["questions", "n", "CoT", "direct", "difference", "right steps"]
     return f"""**Results** on {r["n"]:,} test scenes that training never saw; accuracy in %, the \
 95% interval of the difference in points, share of right steps (true of the picture and asked \
 for) in %. The lines that begin with “ood” go beyond training on purpose.
 
-| questions | n | CoT | direct | difference | right steps |
-|:--|--:|--:|--:|--:|--:|
-{table}
+{markdown_table(head, lines)}
 
 {100 * r["chain_parse_rate"]:.1f}% of the chains can be read by the checker. The machine-readable \
 form is `results.json`; a test holds the model to it."""
@@ -126,6 +125,6 @@ form is `results.json`; a test holds the model to it."""
 def _card_line(name, s):
     "A line of its table"
     low, high = (100 * v for v in s["difference_ci"])
-    accuracies = f"{100 * s['cot']:.1f} | {100 * s['direct']:.1f} | {low:+.1f} … {high:+.1f}"
-    right = 100 * s["process_accuracy"]
-    return f"| {name.replace('_', ' ')} | {s['n']:,} | {accuracies} | {right:.1f} |"
+    shares = (f"{100 * s[arm]:.1f}" for arm in ARMS)
+    steps = f"{100 * s['process_accuracy']:.1f}"
+    return [name.replace("_", " "), f"{s['n']:,}", *shares, f"{low:+.1f} … {high:+.1f}", steps]

@@ -6,8 +6,9 @@
 __all__ = ['tokenize_pairs', 'show_labels', 'pack_texts']
 
 # %% ../../nbs/04_dataset/03_labels.ipynb #h2b9c9d6c
-import html
 from itertools import groupby
+
+from fastcore.xml import Br, Div, P, Span, to_xml
 
 from ..core.basics import InputError
 from .prompts import ANSWER
@@ -75,13 +76,14 @@ def show_labels(
     "Decode an item and colour what is learned"
     spans = []
     for i, label in zip(item["input_ids"], item["labels"]):
-        text = html.escape(tokenizer.decode([int(i)])).replace("\n", "⏎<br>")
+        first, *more = tokenizer.decode([int(i)]).split("\n")
+        parts = [first, *(part for line in more for part in ("⏎", Br(), line))]
         colour = "#e4e4e4;color:#555" if int(label) == -100 else "#c7ead9;color:#063"
         style = f"background:{colour};border-radius:3px;margin:1px;padding:1px 2px"
-        spans.append(f'<span style="{style};white-space:pre-wrap">{text}</span>')
-    key = '<p style="opacity:.75">grey: given · green: learned</p>'
-    text = "".join(spans)
-    return _Html(f'<div style="font-family:monospace;line-height:1.9">{text}{key}</div>')
+        spans.append(Span(*parts, style=f"{style};white-space:pre-wrap"))
+    key = P("grey: given · green: learned", style="opacity:.75")
+    shown = Div(*spans, key, style="font-family:monospace;line-height:1.9")
+    return _Html(to_xml(shown, indent=False))
 
 # %% ../../nbs/04_dataset/03_labels.ipynb #bb718e8e
 def pack_texts(

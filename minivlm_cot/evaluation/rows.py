@@ -28,6 +28,8 @@ def make_row(
     row = {key: example.get(key) for key in _OF_QUESTION}
     if example.get("source"):  # names of pictures count within it
         row["source"] = example["source"]
+    if row["question"] is None:  # a task may ask without a field of that name
+        row["question"] = task.prompt(example, task.styles[0]).strip()
     row["truth"] = _truth(example, task)
     marked = {name: _mark_answer(example, row["truth"], a, task) for name, a in answers.items()}
     return row | dict(answers=marked, blind={})

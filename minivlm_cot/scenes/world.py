@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLOURS', 'SHAPES', 'SIZES', 'GRID', 'CELLS', 'HELD_OUT_PAIRS', 'SPLITS', 'Thing', 'Scene', 'draw_scene', 'draw_grid',
-           'scene_bucket', 'sample_scene', 'jitter', 'describe_scene', 'scene_labels']
+           'jitter', 'scene_bucket', 'sample_scene', 'describe_scene', 'scene_labels']
 
 # %% ../../nbs/02_scenes/01_world.ipynb #h1409b73c
 import math
@@ -209,22 +209,6 @@ def draw_grid(
         d.text((edge / 2, edge + (i + 0.5) * cell), str(i + 1), fill=ink, font=font, anchor="mm")
     return framed
 
-# %% ../../nbs/02_scenes/01_world.ipynb #5f007459
-SPLITS = ("train", "validation", "test", "ood_objects", "ood_hops", "ood_pairs")
-_BUCKETS = {"train": (0, 1), "validation": (2,), "test": (3,), "ood_hops": (3,)}
-
-
-@lru_cache(None)
-def _code(thing):
-    "An object as text, for the checksum of its scene"
-    return f"{thing.cell} {thing};"
-
-
-def scene_bucket(scene: Scene) -> int:  # 0 … 3
-    "The bucket of a scene, whatever its jitter; splits are made of buckets and so share no scene"
-    still = (t._replace(dx=0.0, dy=0.0, turn=0.0) for t in scene.things)
-    return zlib.crc32("".join(map(_code, still)).encode()) % 4
-
 # %% ../../nbs/02_scenes/01_world.ipynb #5f0074596
 @lru_cache(None)
 def _palettes(words, n):
@@ -248,6 +232,31 @@ def _kinds(colours, shapes, all_pairs):
 def _thing(kind, cell):
     "An object of a kind in the middle of a cell"
     return Thing(*kind, cell)
+
+# %% ../../nbs/02_scenes/01_world.ipynb #7cde22911
+def jitter(scene: Scene, rng: random.Random) -> Scene:
+    "Move each object a little within its cell, so that no two drawings of a scene are alike"
+
+    def u():
+        return round(rng.uniform(-1, 1), 3)
+
+    return Scene(tuple(t._replace(dx=u(), dy=u(), turn=u()) for t in scene.things))
+
+# %% ../../nbs/02_scenes/01_world.ipynb #5f007459
+SPLITS = ("train", "validation", "test", "ood_objects", "ood_hops", "ood_pairs")
+_BUCKETS = {"train": (0, 1), "validation": (2,), "test": (3,), "ood_hops": (3,)}
+
+
+@lru_cache(None)
+def _code(thing):
+    "An object as text, for the checksum of its scene"
+    return f"{thing.cell} {thing};"
+
+
+def scene_bucket(scene: Scene) -> int:  # 0 … 3
+    "The bucket of a scene, whatever its jitter; splits are made of buckets and so share no scene"
+    still = (t._replace(dx=0.0, dy=0.0, turn=0.0) for t in scene.things)
+    return zlib.crc32("".join(map(_code, still)).encode()) % 4
 
 # %% ../../nbs/02_scenes/01_world.ipynb #7cde2291
 def sample_scene(
@@ -274,15 +283,6 @@ def sample_scene(
 def _held_out_pairs(scene):
     "The pairs of a scene that no training picture shows"
     return {(t.colour, t.shape) for t in scene.things} & HELD_OUT_PAIRS
-
-# %% ../../nbs/02_scenes/01_world.ipynb #7cde22911
-def jitter(scene: Scene, rng: random.Random) -> Scene:
-    "Move each object a little within its cell, so that no two drawings of a scene are alike"
-
-    def u():
-        return round(rng.uniform(-1, 1), 3)
-
-    return Scene(tuple(t._replace(dx=u(), dy=u(), turn=u()) for t in scene.things))
 
 # %% ../../nbs/02_scenes/01_world.ipynb #75bd7899
 def describe_scene(scene: Scene) -> str:

@@ -23,6 +23,7 @@ def _page(title, *content):
     head = Head(
         Meta(charset="utf-8"),
         Meta(name="viewport", content="width=device-width,initial-scale=1"),
+        Meta(name="color-scheme", content="light dark"),
         Link(rel="icon", href="data:,"),
         Title(title),
         _style("page"),
