@@ -199,7 +199,7 @@ from minivlm_cot.scenes import make_example
 plt.style.use("minivlm_cot.styles.minivlm")
 vlm, row = mv.load(), make_example(3, "test", "walk_colour")
 answers = mv.ask(vlm, row)
-assert row["question"] in mv.show(row, answers).data
+assert row["question"] in mv.show(row, answers)
 assert mv.examine(vlm, [row]).names == list(answers)
 """
 
