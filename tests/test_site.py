@@ -340,8 +340,9 @@ def test_sidebar_has_a_section_for_each_room():
 def test_the_reading_path_leads_from_chapter_to_chapter():
     assert len(sidebar.PATH) == 11
     for page in sidebar.PATH:
-        texts = [c["source"] for c in sidebar.cells_of(page) if c["cell_type"] == "markdown"]
-        assert "".join(texts[-1]).endswith(sidebar.foot(page)), f"{page}: run `make sidebar`"
+        assert sidebar.texts_of(page)[-1].endswith(sidebar.foot(page)), (
+            f"{page}: run `make sidebar`"
+        )
 
 
 def test_sidebar_names_every_chapter_in_order():

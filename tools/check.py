@@ -6,7 +6,6 @@ python tools/check.py notebooks  only those named: lines sources readme …
 
 import ast
 import hashlib
-import json
 import os
 import re
 import subprocess
@@ -18,7 +17,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import rules
-from site_checks import notebooks_in
+from site_checks import cells_of, notebooks_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minivlm_cot"
@@ -49,11 +48,7 @@ def run(*command, **kwargs):
 def notebooks():
     "Name and code cells of each notebook, as (source, is it executed?, is it exported?)"
     for path in notebooks_in(ROOT / "nbs"):
-        cells = [
-            "".join(c["source"])
-            for c in json.loads(path.read_text(encoding="utf-8"))["cells"]
-            if c["cell_type"] == "code"
-        ]
+        cells = [source for kind, source, _ in cells_of(path) if kind == "code"]
         words = [dict(re.findall(r"^#\|\s*(\S+)[ \t]*(\S*)", s, re.M)) for s in cells]
         yield (
             path.relative_to(ROOT / "nbs").as_posix(),

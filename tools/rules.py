@@ -4,11 +4,10 @@ Exceptions are named here, at most eight in all, each with its reason.
 """
 
 import ast
-import json
 import re
 from pathlib import Path
 
-from site_checks import notebooks_in
+from site_checks import cells_of, notebooks_in
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "minivlm_cot"
@@ -115,21 +114,16 @@ def of_notebooks():
     "Faults of the notebooks"
     paths, stems = notebooks_in(ROOT / "nbs"), {}
     for path in paths:
-        place, cells = (
-            path.relative_to(ROOT / "nbs"),
-            json.loads(path.read_text(encoding="utf-8"))["cells"],
-        )
+        place, cells = path.relative_to(ROOT / "nbs"), list(cells_of(path))
         if len(cells) > CELLS:
             yield f"{place} has {len(cells)} cells; {CELLS} are allowed"
         if path.stem in stems:
             yield f"{place} and {stems[path.stem]} have one name: a page is found by its name"
         stems[path.stem] = place
-        sources = ["".join(c["source"]) for c in cells]
+        sources = [source for _, source, _ in cells]
         yield from ends_in_export(place, sources)
         yield from leaves_gradients_off(place, sources)
-        yield from long_cells(
-            place, ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
-        )
+        yield from long_cells(place, [source for kind, source, _ in cells if kind == "code"])
 
 
 def rooms_in_order():

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from site_checks import notebooks_in
+from site_checks import cells_of, notebooks_in
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
@@ -42,14 +42,14 @@ PATH = [  # the chapters to read first, in this order: two evenings
 FOOT = "**The reading path, "  # how the line begins that leads on
 
 
-def cells_of(page):
-    "A notebook's cells"
-    return json.loads((ROOT / f"nbs/{page}.ipynb").read_text(encoding="utf-8"))["cells"]
+def texts_of(page):
+    "A chapter's prose, cell by cell"
+    return [text for kind, text, _ in cells_of(ROOT / f"nbs/{page}.ipynb") if kind == "markdown"]
 
 
 def title(page):
     "A chapter's title"
-    texts = ("".join(c["source"]) for c in cells_of(page) if c["cell_type"] == "markdown")
+    texts = texts_of(page)
     return next(re.match(r"# (.*)", text)[1] for text in texts if text.startswith("# "))
 
 

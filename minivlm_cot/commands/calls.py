@@ -74,9 +74,8 @@ def show(
 
 def _unmarked(row, answers):
     "What a card needs of answers that nobody can mark"
-    marked = {n: dict(answer=a.answer, right=None, chain=a.chain) for n, a in answers.items()}
-    for name in marked:
-        marked[name]["steps"] = None
+    unknown = dict(right=None, steps=None)
+    marked = {n: unknown | dict(answer=a.answer, chain=a.chain) for n, a in answers.items()}
     return dict(question=row["question"], truth=None, answers=marked)
 
 # %% ../../nbs/13_commands/05_calls.ipynb #cce0f7302
