@@ -4,11 +4,11 @@
 # make docs     render the site into _docs and check it
 # make home     the front page's picture and the demo's report, from the ready model
 # make figures  all that is shown: `make home`, then the notebooks' outputs, then README (NBS="02 08_visualization/03": these alone)
-# make sidebar the site's sidebar, after a notebook came or went
+# make sidebar  the site's sidebar, after a notebook came or went
 # make structure  the picture of which module imports which
-# make seeds    train the demo with three seeds, and keep what each found (after `make ready`)
-# make trainings  short runs that the chapters on optimisers and stages compare (what is kept is not made again)
-# make ready    train the model that comes with the package; then `make figures` renews every number and picture of it
+# make rhythm   how the chapters read: words, lines, pictures, and what a chapter lacks
+# make everything  all stored numbers, pictures and pages anew, step by step; an interrupted run goes on
+# make ready, seeds, trainings, benchmark  one step of it: a model with its results, or one results file
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,7 +19,8 @@ export MINIVLM_DATA ?= $(abspath ../shared/data)
 endif
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lab docs home figures ready seeds readme sidebar structure trainings clean
+.PHONY: demo test lab docs home figures readme sidebar structure rhythm everything
+.PHONY: ready seeds trainings benchmark clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -61,17 +62,14 @@ structure: $(VENV)/.dev
 sidebar: $(VENV)/.dev
 	$(BIN)/python tools/sidebar.py
 
-ready: $(VENV)/.user
-	$(BIN)/minivlm_demo --out runs/ready --fresh
-	$(BIN)/python -c "from minivlm_cot.commands import save_ready; save_ready('runs/ready', 'minivlm_cot/ready')"
+ready seeds trainings benchmark: $(VENV)/.dev
+	$(BIN)/python tools/everything.py $@
 
-seeds: $(VENV)/.user
-	$(BIN)/minivlm_demo --out runs/seed1 --seed 1
-	$(BIN)/minivlm_demo --out runs/seed2 --seed 2
-	$(BIN)/python tools/seeds.py runs/ready runs/seed1 runs/seed2
+everything: $(VENV)/.dev
+	$(BIN)/python tools/everything.py
 
-trainings: $(VENV)/.user
-	$(BIN)/python tools/trainings.py
+rhythm: $(VENV)/.dev
+	$(BIN)/python tools/rhythm.py
 
 clean:
 	rm -rf $(VENV) _docs _proc build dist *.egg-info

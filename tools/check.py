@@ -16,7 +16,9 @@ import venv
 from configparser import ConfigParser
 from pathlib import Path
 
+import rhythm
 import rules
+import sizes
 from site_checks import cells_of, notebooks_in
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +70,18 @@ def lines():
     run(BIN / "ruff", "check", "--no-cache", "--quiet", ".")
     if found := rules.faults():
         sys.exit("\n".join(found) + f"\n{len(found)} faults")
+
+
+def chapters():
+    "Each chapter asks its question, breathes between cells of code, and ends in a summary"
+    if found := list(rhythm.faults()):
+        sys.exit("\n".join(found) + f"\n{len(found)} faults: see tools/rhythm.py")
+
+
+def weights():
+    "The repository and what its notebooks store are small"
+    if found := list(sizes.faults()):
+        sys.exit("\n".join(found))
 
 
 def sources():
@@ -176,6 +190,11 @@ def test_notebooks():
     )
 
 
+def test_jupyter():
+    "Each notebook runs as in JupyterLab: in a kernel of its own, in its own folder"
+    print(run(sys.executable, "tools/jupyter.py").splitlines()[-1], end=" … ")
+
+
 def rough_tests():
     "The tests in tests/ pass"
     env = os.environ | {
@@ -234,12 +253,15 @@ def wheel():
 
 CHECKS = dict(
     lines=lines,
+    chapters=chapters,
+    weights=weights,
     sources=sources,
     readme=readme,
     site=site,
     skips=skips,
     exercised=exercised,
     notebooks=test_notebooks,
+    jupyter=test_jupyter,
     tests=rough_tests,
     wheel=wheel,
 )

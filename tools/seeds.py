@@ -1,8 +1,8 @@
-"""Keep what finished runs of the demo found, one for each seed: `make seeds`.
+"""Keep what finished runs of the demo found, one for each seed: `make seeds` trains them first.
 
-    python tools/seeds.py runs/ready runs/seed1 runs/seed2
+    python tools/seeds.py FOLDER FOLDER …
 
-Chapter 08 shows how far the numbers move from one training to another.
+*Chain of thought, from nothing* shows how far the numbers move from one training to another.
 """
 
 import json
@@ -42,7 +42,8 @@ def main(runs):
     }
     if len(seeds) != len(runs):
         sys.exit("Two of these runs have the same seed.")
-    KEPT.write_text(json.dumps(seeds, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    kept = json.dumps({"seeds": seeds}, indent=1, sort_keys=True)
+    KEPT.write_text(kept + "\n", encoding="utf-8")
     print(f"{len(seeds)} seeds in {KEPT.name}")
 
 

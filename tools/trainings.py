@@ -1,25 +1,21 @@
-"""Train the demo's base model in ways that the chapters compare: `make trainings`.
+"""Train the demo's base model in ways that two chapters compare: a step of `make everything`.
 
-    python tools/trainings.py               what is not yet kept
-    python tools/trainings.py alignment     of one comparison only
+python tools/trainings.py FOLDER    keep each finished run in FOLDER, and go on from there
 
 Each way is one short run over exercises that are all new, on the ready model's frozen encoder.
-A finished run is kept in nbs/benchmarks/optimisers.json or alignment.json and not made again;
-an interrupted one goes on from its checkpoint. `IN_TEST=1` makes them tiny, in runs/ only.
+When all are done, nbs/benchmarks/optimisers.json and alignment.json are written; an interrupted
+run goes on from its checkpoint. `IN_TEST=1` makes the runs tiny and writes into FOLDER only.
 """
 
 import json
 import os
-import subprocess
 import sys
 import time
-from datetime import date
 from pathlib import Path
 
 from minivlm_cot import load_minivlm
-from minivlm_cot.core import set_seed
+from minivlm_cot.core import load_json, save_json, set_seed
 from minivlm_cot.dataset import CoTReasoningDataset
-from minivlm_cot.engine import machine
 from minivlm_cot.training import cache_features, draw_world, TrainConfig, train_cot_vlm
 from minivlm_cot.training.stages import _with_tasks, align_words, build_model, Pace
 
@@ -70,34 +66,27 @@ def one_run(way, out, encoder, rows, features):
     return dict(way, **kept, align_seconds=round(seconds, 1))
 
 
-def stamp():
-    "Where and from what these numbers come"
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    return dict(commit=commit, machine=machine("cpu"), day=str(date.today()))
-
-
-def main(names):
-    "Make the runs that are missing, each kept as soon as it is done"
-    folder = ROOT / ("runs" if SMALL else "nbs/benchmarks")
+def main(folder):
+    "Make the runs that are missing, each kept as soon as it is done; then the results files"
     made, known = {}, None
-    for name in names or WAYS:
-        place = folder / f"{name}.json"
-        found = json.loads(place.read_text()) if place.exists() else dict(steps=STEPS, runs={})
-        for label, way in WAYS[name].items():
-            if label in found["runs"]:
-                continue
-            key = "-".join(str(v) for v in way.values())
-            if key not in made:
-                known = known or world()
-                made[key] = one_run(way, ROOT / f"runs/trainings/{STEPS}-{key}", *known)
-            found |= dict(batch_size=BATCH, **stamp())
-            found["runs"][label] = made[key]
-            place.parent.mkdir(exist_ok=True)
-            place.write_text(json.dumps(found, indent=None, sort_keys=True) + "\n")
-            print(f"{name}, {label}: {made[key]['losses'][-1]} in {made[key]['seconds']} s")
+    folder.mkdir(parents=True, exist_ok=True)
+    for way in (way for ways in WAYS.values() for way in ways.values()):
+        key = "-".join(str(v) for v in way.values())
+        place = folder / f"{key}.json"
+        if not place.exists():
+            known = known or world()
+            save_json(one_run(way, folder / key, *known), place)
+        made[key] = load_json(place)
+        print(f"{key}: loss {made[key]['losses'][-1]} in {made[key]['seconds']} s")
+    for name, ways in WAYS.items():
+        runs = {label: made["-".join(str(v) for v in w.values())] for label, w in ways.items()}
+        whole = dict(steps=STEPS, batch_size=BATCH, runs=runs)
+        text = json.dumps(whole, indent=None, sort_keys=True)
+        place = (folder if SMALL else ROOT / "nbs/benchmarks") / f"{name}.json"
+        place.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))
