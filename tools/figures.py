@@ -38,6 +38,9 @@ def run(path):
         cell.outputs = [
             o for o in cell.outputs if not (o.get("name") == "stderr")
         ]  # progress bars and warnings are not for the page
+        for o in cell.outputs:  # PIL offers a picture twice; one is enough
+            if "image/png" in o.get("data", {}):
+                o["data"].pop("image/jpeg", None)
         if shell.exc:
             sys.exit(f"{path.name}: a cell failed: {shell.exc!r}\n{cell.source}")
     write_nb(nb, path)

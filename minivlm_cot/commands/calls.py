@@ -60,6 +60,9 @@ class Shown(str):
     def _repr_html_(self):
         return str(self)
 
+    def __repr__(self):  # short: beside what is shown, a notebook stores this too
+        return f"<a card: {len(self):,} characters of HTML>"
+
 
 def show(
     row,  # as for `ask`

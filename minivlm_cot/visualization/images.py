@@ -19,6 +19,7 @@ from ..core.basics import InputError
 from ..core.pictures import open_image
 from ..scenes.world import draw_grid
 from ..dataset.rows import example_image
+from ..evaluation.tables import strategy_label
 
 # %% ../../nbs/08_visualization/01_images.ipynb #a1467927
 ARM_COLOURS = {"cot": "#0072B2", "direct": "#E69F00", "direct only": "#CC79A7"}  # Okabe and Ito's
@@ -45,15 +46,15 @@ class Look:
 
 # %% ../../nbs/08_visualization/01_images.ipynb #9a26d0b3
 _OWN_LOOKS = {
-    "cot": ("o", "chain of thought", "CoT", "asked to think step by step", True),
-    "direct": ("s", "direct", "direct", "asked directly", False),
-    "direct only": ("^", "direct only", "direct only", "trained on direct answers alone", False),
+    "cot": ("o", "chain of thought", "asked to think step by step", True),
+    "direct": ("s", "direct", "asked directly", False),
+    "direct only": ("^", "direct only", "trained on direct answers alone", False),
 }
 
 
 def _own_look(name):
-    mark, label, short, asked, reasons = _OWN_LOOKS[name]
-    css = name.replace(" ", "-")
+    mark, label, asked, reasons = _OWN_LOOKS[name]
+    short, css = strategy_label(name), name.replace(" ", "-")
     return Look(name, ARM_COLOURS[name], mark, label, short, asked, css, reasons)
 
 # %% ../../nbs/08_visualization/01_images.ipynb #09ca3cc1
@@ -68,7 +69,8 @@ def looks(
         elif name not in found:
             colour, mark = more % len(_MORE_COLOURS), "DvPX*<>"[more % 7]
             css = f"more-{colour + 1}"
-            found[name] = Look(name, _MORE_COLOURS[colour], mark, name, name, name, css)
+            short = strategy_label(name)
+            found[name] = Look(name, _MORE_COLOURS[colour], mark, name, short, name, css)
             more += 1
     return found
 
