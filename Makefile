@@ -1,14 +1,16 @@
 # make demo     train from scratch, compare, write runs/demo/index.html
 # make test     everything that must hold, as CI runs it
 # make lab      read and run the notebooks in JupyterLab
+# make jupyter  run each notebook as JupyterLab does, in a kernel of its own
 # make docs     render the site into _docs and check it
 # make home     the front page's picture and the demo's report, from the ready model
 # make figures  all that is shown: `make home`, then the notebooks' outputs, then README (NBS="02 08_visualization/03": these alone)
 # make sidebar  the site's sidebar, after a notebook came or went
+# make tidy     what JupyterLab folds, and links between notebooks
 # make structure  the picture of which module imports which
 # make rhythm   how the chapters read: words, lines, pictures, and what a chapter lacks
 # make everything  all stored numbers, pictures and pages anew, step by step; an interrupted run goes on
-# make ready, seeds, trainings, benchmark  one step of it: a model with its results, or one results file
+# make ready, seeds, trainings, benchmark, parts, waiting  one step of it: a model, or one results file
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -19,8 +21,8 @@ export MINIVLM_DATA ?= $(abspath ../shared/data)
 endif
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lab docs home figures readme sidebar structure rhythm everything
-.PHONY: ready seeds trainings benchmark clean
+.PHONY: demo test lab docs home figures readme tidy jupyter sidebar structure rhythm everything
+.PHONY: ready seeds trainings benchmark parts waiting clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -59,14 +61,20 @@ readme: $(VENV)/.dev
 structure: $(VENV)/.dev
 	$(BIN)/python tools/structure.py
 
+tidy: $(VENV)/.dev
+	$(BIN)/python tools/tidy.py
+
 sidebar: $(VENV)/.dev
 	$(BIN)/python tools/sidebar.py
 
-ready seeds trainings benchmark: $(VENV)/.dev
+ready seeds trainings benchmark parts waiting: $(VENV)/.dev
 	$(BIN)/python tools/everything.py $@
 
 everything: $(VENV)/.dev
 	$(BIN)/python tools/everything.py
+
+jupyter: $(VENV)/.dev
+	$(BIN)/python tools/jupyter.py
 
 rhythm: $(VENV)/.dev
 	$(BIN)/python tools/rhythm.py

@@ -166,9 +166,9 @@ from minivlm_cot.dataset import load_examples
 from minivlm_cot.training import TrainConfig, train_cot_vlm
 from minivlm_cot.evaluation import evaluate_cot
 
-eye, tongue = "google/vit-base-patch16-224", "HuggingFaceTB/SmolLM-135M"
-model = MiniVLM.from_components(eye, tongue, pool=2, device="cpu")
-processor = MiniVLMProcessor.from_components(eye, tongue)
+vision, language = "google/vit-base-patch16-224", "HuggingFaceTB/SmolLM-135M"
+model = MiniVLM.from_components(vision, language, pool=2, device="cpu")
+processor = MiniVLMProcessor.from_components(vision, language)
 rows = load_examples("aokvqa", "train", limit=20)  # streamed: only what is needed is fetched
 config = TrainConfig(out="run", epochs=2, batch_size=2, warmup=2)
 losses = train_cot_vlm(model, processor, rows, config, progress=False).losses
@@ -229,13 +229,13 @@ from minivlm_cot.model import MiniVLM, load_minivlm
 from minivlm_cot.dataset import SOURCES, load_examples, load_with_fallback
 
 SOURCES["gated"] = replace(SOURCES["aokvqa"], hub="someone/gated-rows")
-gated, tongue = "facebook/gated-model", "HuggingFaceTB/SmolLM-135M"
+gated, language = "facebook/gated-model", "HuggingFaceTB/SmolLM-135M"
 for ask in (
     lambda: load_examples("gated"),
     lambda: load_examples("okvqa", "validation"),
     lambda: load_examples("aokvqa", "dreams"),
     lambda: load_minivlm("no/such-model"),
-    lambda: MiniVLM.from_components(gated, tongue),
+    lambda: MiniVLM.from_components(gated, language),
     lambda: load_with_fallback("vqav2", "aokvqa", split="validation", limit=2),
 ):
     try:

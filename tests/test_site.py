@@ -272,7 +272,7 @@ def test_cells_that_only_import_are_folded(tmp_path):
         ("code", "import os\nx = 1"),
         ("code", "!ls"),
     )
-    docs.fold_imports(path)
+    docs.for_visitors(path)
     folded = ["code-fold" in source for _, source, _ in checks.cells_of(path)]
     assert folded == [True, False, False]
 

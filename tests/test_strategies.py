@@ -10,6 +10,7 @@ from test_asking import EXAMPLES, build, questions
 
 from minivlm_cot.core import InputError
 from minivlm_cot.core.contracts import Cost, Strategy
+from minivlm_cot.dataset import Questions
 from minivlm_cot.generation import (
     AskOptions,
     Chain,
@@ -51,6 +52,19 @@ def test_both_together_are_both_alone(pair):
     assert ask_all([Chain(), Direct()], *pair, EXAMPLES, options=SHORT) == both
     assert ask_all([Direct()], *pair, EXAMPLES, options=SHORT) == dict(direct=both["direct"])
     assert Chain()(*pair, EXAMPLES, options=replace(SHORT, batch_size=3)) == both["cot"]
+
+
+@pytest.mark.parametrize("same", (True, False))
+def test_arms_whose_prompts_are_alike_are_asked_one_by_one(pair, same):
+    class OneLine(Questions):
+        "A task that asks in one way, or whose direct prompt is the beginning of the other"
+
+        def prompt(self, row, style):
+            return f"{row['question']}\n" + ("" if same or style == "direct" else "Steps:")
+
+    said = ask_all([Chain(), Direct()], *pair, EXAMPLES[:3], OneLine(), SHORT)
+    assert said["cot"] == Chain()(*pair, EXAMPLES[:3], OneLine(), SHORT)
+    assert said["direct"] == Direct()(*pair, EXAMPLES[:3], OneLine(), SHORT)
 
 
 def test_names_stand_in_the_order_in_which_they_were_asked(pair):

@@ -19,6 +19,8 @@ from pathlib import Path
 import rhythm
 import rules
 import sizes
+import tidy
+from sidebar import PATH
 from site_checks import cells_of, notebooks_in
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,7 +87,7 @@ def weights():
 
 
 def sources():
-    "nbdev_export and nbdev_clean change nothing"
+    "nbdev_export, nbdev_clean and tools/tidy.py change nothing"
 
     def state():
         files = [*PACKAGE.rglob("*.py"), *notebooks_in(ROOT / "nbs")]
@@ -99,6 +101,8 @@ def sources():
     )
     if changed:
         sys.exit(f"nbdev_export or nbdev_clean changed {', '.join(changed)}: run both and commit.")
+    if found := list(tidy.faults()):
+        sys.exit("\n".join(found))
 
 
 def readme():
@@ -191,8 +195,8 @@ def test_notebooks():
 
 
 def test_jupyter():
-    "Each notebook runs as in JupyterLab: in a kernel of its own, in its own folder"
-    print(run(sys.executable, "tools/jupyter.py").splitlines()[-1], end=" … ")
+    "The reading path runs as in JupyterLab, a kernel for each chapter (`make jupyter`: all)"
+    print(run(sys.executable, "tools/jupyter.py", *PATH).splitlines()[-1], end=" … ")
 
 
 def rough_tests():

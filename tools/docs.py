@@ -34,18 +34,29 @@ def prepare():
 
     staged = Path(proc_nbs(n_workers=1, force=True))
     for path in checks.notebooks_in(staged):
-        fold_imports(path)
+        for_visitors(path)
     return staged
 
 
-def fold_imports(path):
-    "Cells that only import are folded: a reader meets the story first"
+def for_visitors(path):
+    "Imports are folded, a link to a notebook leads to its page; JupyterLab's own marks go"
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
+        cell["metadata"].pop("jupyter", None)
+        if cell["cell_type"] == "markdown":
+            cell["source"] = to_pages(source)
+        for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            if "text/markdown" in data:
+                data["text/markdown"] = to_pages("".join(data["text/markdown"]))
         if cell["cell_type"] == "code" and only_imports(source) and "code-fold" not in source:
             cell["source"] = f'#| code-fold: true\n#| code-summary: "Imports"\n{source}'
     path.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+
+
+def to_pages(text):
+    "Links to notebooks of the book, as links to their pages"
+    return re.sub(r"(\]\((?!https?:)[\w./-]+)\.ipynb\b", r"\1.html", text)
 
 
 def only_imports(source):

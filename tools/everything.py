@@ -8,6 +8,8 @@ ready      train the ready model                           → minivlm_cot/ready
 seeds      train it with two more seeds                    → nbs/benchmarks/seeds.json
 trainings  the short runs that two chapters compare        → optimisers.json, alignment.json there
 benchmark  training and answering against the plain way    → nbs/benchmarks/cpu.json
+waiting    a training step alone and beside a busy process → waiting.json there
+parts      what each part of a training step costs         → parts.json there
 home       the front page's picture and the demo's report  → nbs/images, nbs/demo
 structure  which module imports which                      → nbs/images
 NOTEBOOK   the outputs of each notebook, one by one        → nbs
@@ -40,6 +42,8 @@ RESULTS = {  # step → the results files that it writes
     "seeds": [KEPT / "seeds.json"],
     "trainings": [KEPT / "optimisers.json", KEPT / "alignment.json"],
     "benchmark": [KEPT / "cpu.json"],
+    "parts": [KEPT / "parts.json"],
+    "waiting": [KEPT / "waiting.json"],
 }
 SAVE = "from minivlm_cot.commands import save_ready; import sys; save_ready(*sys.argv[1:])"
 STORY = "01_start/02_chain_of_thought"
@@ -69,6 +73,8 @@ def commands(runs):
         "seeds": [*train[1:], [python, ROOT / "tools/seeds.py", *seeds]],
         "trainings": [trainings],
         "benchmark": [measure],
+        "parts": [[python, ROOT / "tools/step_parts.py"]],
+        "waiting": [[python, ROOT / "tools/waiting.py"]],
         "home": [tool["home"]],
         "structure": [tool["structure"]],
     }
@@ -95,9 +101,11 @@ def stamp(seconds):
 
 
 def write(value, place):
-    "JSON, whole or not at all"
+    "JSON, whole or not at all; a file on one line stays on one line"
+    one_line = place.exists() and "\n" not in place.read_text(encoding="utf-8").strip()
+    text = json.dumps(value, indent=None if one_line else 1, sort_keys=True)
     temporary = place.with_suffix(".part")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    temporary.write_text(text + "\n", encoding="utf-8")
     temporary.replace(place)
 
 

@@ -14,6 +14,7 @@ from execnb.shell import CaptureShell
 from nbdev.clean import nbdev_clean
 from nbdev.config import get_config
 
+import tidy
 from site_checks import notebooks_in
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
@@ -45,6 +46,7 @@ def run(path):
             sys.exit(f"{path.name}: a cell failed: {shell.exc!r}\n{cell.source}")
     write_nb(nb, path)
     nbdev_clean(str(path))
+    tidy.write(path)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ def executed(path):
         ):
             cell.metadata["tags"] = ["skip-execution"]
     where = {"metadata": {"path": str(path.parent)}}
-    client = NotebookClient(notebook, timeout=LONGEST, kernel_name="python3", resources=where)
+    quiet = ["--log-level=ERROR"]  # of its warning that it talks over TCP
+    client = NotebookClient(
+        notebook, timeout=LONGEST, kernel_name="python3", resources=where, extra_arguments=quiet
+    )
     began, fault = time.perf_counter(), None
     try:
         client.execute()

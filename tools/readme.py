@@ -14,7 +14,7 @@ SITE = "https://minivlm-cot.github.io/minivlm_cot/"
 
 def for_github(text):
     "Links to the site and to pictures as GitHub needs them; Quarto's blocks and classes left out"
-    text = re.sub(r"\]\(((?:\d\d|demo/)[\w/]+)\.html", rf"]({SITE}\1.html", text)
+    text = re.sub(r"\]\(((?:\d\d|demo/)[\w/]+)\.(?:ipynb|html)\b", rf"]({SITE}\1.html", text)
     text = re.sub(r"^:::.*\n?", "", text, flags=re.M)
     text = re.sub(r"\)\{\.[^}]*\} \[", ") · [", text)
     text = re.sub(r"\)\{\.[^}]*\}", ")", text)

@@ -21,7 +21,7 @@ from site_checks import cells_of, directives, notebooks_in
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 IN_A_ROW, PICTURES = 3, 3
 QUESTION = re.compile(r"\*\*[^*]+\?\*\*")
-SOLUTIONS = re.compile(r"\(\.\./solutions/(\w+)\.html\)")
+SOLUTIONS = re.compile(r"\(\.\./solutions/(\w+)\.(?:ipynb|html)\)")
 SEEN = re.compile(r'<img|<svg|class="(?:card|chain)', re.I)
 COLUMNS = (
     "cells", "words : code line", "code cell median / max", "line median / max", "> 100 characters",
@@ -120,6 +120,8 @@ def faults_of(place, cells):
         yield f"{pictures(cells)} pictures; {PICTURES} are the least on the reading path"
     if place in PATH and "## Exercises" not in whole:
         yield "no exercises"
+    if "## Exercises" in whole and not SOLUTIONS.search(whole):
+        yield "exercises without solutions"
     for name in SOLUTIONS.findall(whole):
         if not (NBS / f"solutions/{name}.ipynb").exists():
             yield f"leads to {name}, which does not exist"

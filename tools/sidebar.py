@@ -59,7 +59,7 @@ def foot(page):
     for step, arrow in ((k - 1, "← {}"), (k + 1, "{} →")):
         if 0 <= step < len(PATH):
             where = os.path.relpath(PATH[step], Path(page).parent)
-            links.append(f"[{arrow.format(title(PATH[step]))}]({where}.html)")
+            links.append(f"[{arrow.format(title(PATH[step]))}]({where}.ipynb)")
     return f"{FOOT}{k + 1} of {len(PATH)}:** " + " · ".join(links)
 
 

@@ -61,9 +61,9 @@ def one_run(way, out, encoder, rows, features):
     config = TrainConfig(str(out), 1, BATCH, optimizer=way["optimizer"], **rate, **shape)
     set_seed(0)
     history = train_cot_vlm(model, processor, data, config, progress=False)
-    spent = sum(r["seconds"] for r in history.rows)
-    kept = dict(losses=[round(x, 4) for x in history.losses], seconds=round(spent, 1))
-    return dict(way, **kept, align_seconds=round(seconds, 1))
+    steps = [r["seconds"] for r in history.rows]
+    kept = dict(losses=[round(x, 4) for x in history.losses], seconds=round(sum(steps), 1))
+    return dict(way, **kept, align_seconds=round(seconds, 1), step_seconds=steps)
 
 
 def main(folder):
@@ -80,6 +80,7 @@ def main(folder):
         print(f"{key}: loss {made[key]['losses'][-1]} in {made[key]['seconds']} s")
     for name, ways in WAYS.items():
         runs = {label: made["-".join(str(v) for v in w.values())] for label, w in ways.items()}
+        runs = {k: {n: v for n, v in r.items() if n != "step_seconds"} for k, r in runs.items()}
         whole = dict(steps=STEPS, batch_size=BATCH, runs=runs)
         text = json.dumps(whole, indent=None, sort_keys=True)
         place = (folder if SMALL else ROOT / "nbs/benchmarks") / f"{name}.json"

@@ -94,7 +94,7 @@ class AskingOptions:
     # left out: the model that comes with the package
     model: str = None
     card: str = None  # also write this HTML page: the picture, both answers, each step marked
-    temperature: float = 0.0  # 0: the most probable words; 0.7 is usual to sample
+    temperature: float = 0.0  # 0: the most probable words; above, such as 0.7: sampling
     # tokens at most; left out: as long as the longest that was taught, and some
     max_new_tokens: int = None
     seed: int = 0  # of sampling

@@ -144,5 +144,5 @@ def waiting_advice(
     return (
         "Other processes are at work on this machine, and threads that wait for each other lose "
         "much time beside them: OMP_WAIT_POLICY=PASSIVE before the command makes training about "
-        "three times as fast now (and 1.7 times slower where nothing else runs)."
+        "twice as fast now (and 1.6 times slower where nothing else runs)."
     )

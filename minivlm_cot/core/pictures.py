@@ -15,42 +15,29 @@ from PIL import Image, UnidentifiedImageError
 from .basics import InputError
 from .records import fingerprint
 
-# %% ../../nbs/00_core/05_pictures.ipynb #90ab96ef
-def open_image(
-    image,  # a path, a file's bytes, a PIL image, an array, or datasets' {"bytes": …, "path": …}
-) -> Image.Image:  # mode RGB, upright
-    "Open any picture as RGB: turned upright, 16 bits scaled to 8, transparency laid on white"
-    if isinstance(image, dict):
-        image, name = _from_dict(image)
-    else:
-        name = _said(image) if isinstance(image, (str, Path)) else "The image"
-    if isinstance(image, np.ndarray):
-        image = _from_array(image)
-    if isinstance(image, (bytes, bytearray, memoryview)):
-        image = BytesIO(image)
-    if not (isinstance(image, (str, Path, Image.Image)) or hasattr(image, "read")):
+# %% ../../nbs/00_core/05_pictures.ipynb #90ab96ef9
+_WHITE = dict(b1=1, u1=255, u2=65535, i4=65535)  # by type; readers put 16 bits into 32
+_BEYOND = 0.1  # of white: so far may sharpening and resizing overshoot fractions
+_LIGHTEST = 16  # a picture in 0…255 that is darker everywhere may also be bright fractions
+
+
+def _eight_bits(values):
+    "Numbers as 0…255: their type says what is white, of fractions their range, if that is clear"
+    white = _WHITE.get(values.dtype.str[1:])
+    values = values.astype(np.float64)
+    known = values[np.isfinite(values)]
+    low, high, spare = known.min(initial=0), known.max(initial=0), 0 if white else _BEYOND
+    unclear = not white and 1 + spare < high < _LIGHTEST
+    if not white:
+        white = 1 if high <= 1 + spare else max(255, high)
+    if unclear or low < -spare * white or high > (1 + spare) * white:
         raise InputError(
-            f"{type(image).__name__} is no picture: give a path, bytes, a PIL image "
-            "or a NumPy array [height, width, 3]."
+            f"has numbers from {low:.6g} to {high:.6g}, which do not say what is "
+            "black and what is white: give 8 or 16 bits, fractions 0…1, or "
+            "numbers 0…255."
         )
-    try:
-        if not isinstance(image, Image.Image):
-            image = Image.open(image)
-        image.load()  # a broken file fails here, not later
-    except FileNotFoundError:
-        raise InputError(f"There is no file {name}.") from None
-    except UnidentifiedImageError:
-        raise InputError(
-            f"{name} is not an image that can be read: use JPEG, PNG or WebP."
-        ) from None
-    except Exception as e:  # what a decoder raises depends on the format
-        why = getattr(e, "strerror", None) or e
-        raise InputError(f"{name} cannot be read as an image ({why}).") from None
-    if not all(image.size):
-        raise InputError(f"{name} has no pixels.")
-    image = _as_rgb(_upright(image), name)
-    image.info = {}  # opened again, it is not turned again
-    return image
+    seen = np.nan_to_num(values, nan=0, posinf=white).clip(0, white)
+    return (seen / white * 255).round().astype(np.uint8)
 
 # %% ../../nbs/00_core/05_pictures.ipynb #90ab96ef1
 def _said(path):
@@ -107,30 +94,6 @@ def _upright(image):
         turn = None
     return image.transpose(Image.Transpose[turn]) if turn else image
 
-# %% ../../nbs/00_core/05_pictures.ipynb #90ab96ef9
-_WHITE = dict(b1=1, u1=255, u2=65535, i4=65535)  # by type; readers put 16 bits into 32
-_BEYOND = 0.1  # of white: so far may sharpening and resizing overshoot fractions
-_LIGHTEST = 16  # a picture in 0…255 that is darker everywhere may also be bright fractions
-
-
-def _eight_bits(values):
-    "Numbers as 0…255: their type says what is white, of fractions their range, if that is clear"
-    white = _WHITE.get(values.dtype.str[1:])
-    values = values.astype(np.float64)
-    known = values[np.isfinite(values)]
-    low, high, spare = known.min(initial=0), known.max(initial=0), 0 if white else _BEYOND
-    unclear = not white and 1 + spare < high < _LIGHTEST
-    if not white:
-        white = 1 if high <= 1 + spare else max(255, high)
-    if unclear or low < -spare * white or high > (1 + spare) * white:
-        raise InputError(
-            f"has numbers from {low:.6g} to {high:.6g}, which do not say what is "
-            "black and what is white: give 8 or 16 bits, fractions 0…1, or "
-            "numbers 0…255."
-        )
-    seen = np.nan_to_num(values, nan=0, posinf=white).clip(0, white)
-    return (seen / white * 255).round().astype(np.uint8)
-
 # %% ../../nbs/00_core/05_pictures.ipynb #90ab96efa
 def _from_dict(image):
     "The file's bytes, or where it lies, and a name for it"
@@ -162,6 +125,43 @@ def _from_array(values):
     except InputError as e:
         raise InputError(f"The array {e}") from None
     return Image.fromarray(np.ascontiguousarray(values))
+
+# %% ../../nbs/00_core/05_pictures.ipynb #90ab96ef
+def open_image(
+    image,  # a path, a file's bytes, a PIL image, an array, or datasets' {"bytes": …, "path": …}
+) -> Image.Image:  # mode RGB, upright
+    "Open any picture as RGB: turned upright, 16 bits scaled to 8, transparency laid on white"
+    if isinstance(image, dict):
+        image, name = _from_dict(image)
+    else:
+        name = _said(image) if isinstance(image, (str, Path)) else "The image"
+    if isinstance(image, np.ndarray):
+        image = _from_array(image)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        image = BytesIO(image)
+    if not (isinstance(image, (str, Path, Image.Image)) or hasattr(image, "read")):
+        raise InputError(
+            f"{type(image).__name__} is no picture: give a path, bytes, a PIL image "
+            "or a NumPy array [height, width, 3]."
+        )
+    try:
+        if not isinstance(image, Image.Image):
+            image = Image.open(image)
+        image.load()  # a broken file fails here, not later
+    except FileNotFoundError:
+        raise InputError(f"There is no file {name}.") from None
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{name} is not an image that can be read: use JPEG, PNG or WebP."
+        ) from None
+    except Exception as e:  # what a decoder raises depends on the format
+        why = getattr(e, "strerror", None) or e
+        raise InputError(f"{name} cannot be read as an image ({why}).") from None
+    if not all(image.size):
+        raise InputError(f"{name} has no pixels.")
+    image = _as_rgb(_upright(image), name)
+    image.info = {}  # opened again, it is not turned again
+    return image
 
 # %% ../../nbs/00_core/05_pictures.ipynb #90ab96efc
 def picture_name(

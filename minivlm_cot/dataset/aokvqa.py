@@ -46,7 +46,7 @@ def coco_picture(
                 return path
     return None
 
-# %% ../../nbs/04_dataset/06_aokvqa.ipynb #359fd67f4
+# %% ../../nbs/04_dataset/06_aokvqa.ipynb #43aac886
 def _coco(folder, images, image_id, path, split):
     "Look where the pictures are said to be, else in and beside the folder; its own part first"
     named = re.search(r"(train|val|test)20\d\d", path.name)
@@ -56,7 +56,7 @@ def _coco(folder, images, image_id, path, split):
     home = folder.parent if folder.is_file() else folder
     return coco_picture(home, image_id, first) or coco_picture(home.parent, image_id, first)
 
-
+# %% ../../nbs/04_dataset/06_aokvqa.ipynb #b578a0fa
 _SHORT = dict(validation="val")
 
 

@@ -255,7 +255,7 @@ class Collator:
             picture: torch.stack([i[picture] for i in items]),
         }
 
-# %% ../../nbs/04_dataset/04_batches.ipynb #6bb1893b
+# %% ../../nbs/04_dataset/04_batches.ipynb #rab583530
 def show_sample(
     example: dict,  # a row
 ):  # a matplotlib figure
@@ -271,7 +271,7 @@ def show_sample(
     plt.close(fig)
     return fig
 
-# %% ../../nbs/04_dataset/04_batches.ipynb #db9c5758
+
 def _sample_lines(example):
     "What is asked, the choices with the right one marked, and the rationales"
     choices = example.get("choices")

@@ -14,18 +14,6 @@ from .rows import as_text
 from .readers import _find, _NO_SPLIT, _records, _split_words, _with
 from .aokvqa import _short
 
-# %% ../../nbs/04_dataset/08_clevr.ipynb #557ffda6
-def run_clevr_program(
-    program: list,  # nodes with "function" (or "type"), "inputs", "value_inputs"
-    scene: dict,  # with "objects" and "relationships"
-) -> list:  # the output of each node: object numbers, one number, a truth value, an attribute
-    "Execute a functional program on a scene (Johnson and others 2017, section 3)"
-    out = []
-    for node in program:
-        given = [out[i] for i in node["inputs"]]
-        out.append(_clevr_step(node, given, scene["objects"], scene["relationships"]))
-    return out
-
 # %% ../../nbs/04_dataset/08_clevr.ipynb #557ffda61
 def _step_name(node):
     "The kind of a step and its attribute: “filter” and “color”"
@@ -81,6 +69,18 @@ def _clevr_step(node, given, objects, relationships):
             return given[0] > given[1]
     name = node.get("function") or node["type"]
     raise InputError(f"CLEVR's programs know no step {name!r}.")
+
+# %% ../../nbs/04_dataset/08_clevr.ipynb #557ffda6
+def run_clevr_program(
+    program: list,  # nodes with "function" (or "type"), "inputs", "value_inputs"
+    scene: dict,  # with "objects" and "relationships"
+) -> list:  # the output of each node: object numbers, one number, a truth value, an attribute
+    "Execute a functional program on a scene (Johnson and others 2017, section 3)"
+    out = []
+    for node in program:
+        given = [out[i] for i in node["inputs"]]
+        out.append(_clevr_step(node, given, scene["objects"], scene["relationships"]))
+    return out
 
 # %% ../../nbs/04_dataset/08_clevr.ipynb #b78a8f2f
 _SAY_RELATION = dict(left="left of", right="right of", front="in front of", behind="behind")
@@ -139,15 +139,6 @@ def clevr_rationale(program: list, scene: dict) -> str:
 def _yes(found):
     return "yes" if found else "no"
 
-# %% ../../nbs/04_dataset/08_clevr.ipynb #a34662aa
-_CLEVR_CHOICES = dict(
-    color="blue brown cyan gray green purple red yellow",
-    shape="cube cylinder sphere",
-    size="large small",
-    material="metal rubber",
-    count="0 1 2 3 4 5 6 7 8 9 10",
-)
-
 # %% ../../nbs/04_dataset/08_clevr.ipynb #a34662aa1
 def _read_clevr(folder, split, images):
     short, home = _short(split), folder if folder.is_dir() else folder.parent
@@ -177,6 +168,15 @@ def _read_clevr(folder, split, images):
             image=lambda r: pictures.get(r["image_filename"]),
             scene=lambda r: scenes.get(r["image_filename"]),
         )
+
+# %% ../../nbs/04_dataset/08_clevr.ipynb #a34662aa
+_CLEVR_CHOICES = dict(
+    color="blue brown cyan gray green purple red yellow",
+    shape="cube cylinder sphere",
+    size="large small",
+    material="metal rubber",
+    count="0 1 2 3 4 5 6 7 8 9 10",
+)
 
 # %% ../../nbs/04_dataset/08_clevr.ipynb #a34662aa2
 def _convert_clevr(r, name):

@@ -92,7 +92,8 @@ def pack_texts(
     "Write several texts as a tree"
     packed = dict(input_ids=[], labels=[], segments=[])
 
-    def add(group, start):  # these texts are the same up to start
+    def add(group, start):
+        "Write these texts from start on; up to there they are the same"
         mine = [texts[n] for n in group]
         given = min(map(_first_learned, mine)) - 1  # each keeps a token to predict its first from
         end = len(mine[0]["labels"]) if len(group) == 1 else _same_until(mine, start, given)
@@ -101,6 +102,7 @@ def pack_texts(
         packed["segments"] += [[group[0], group[-1]]] * (end - start)
         if len(group) == 1:
             return
+        # the next token says who goes on together; before a response, each goes alone
         parted = [texts[n]["input_ids"][end] if end < given else n for n in group]
         for _, branch in groupby(zip(parted, group), lambda pair: pair[0]):
             add([n for _, n in branch], end)

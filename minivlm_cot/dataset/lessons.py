@@ -16,6 +16,32 @@ from .readers import read_records
 from .aokvqa import _short
 from .vqa import create_synthetic_rationale
 
+# %% ../../nbs/04_dataset/09_lessons.ipynb #3673f44f
+def _scienceqa_problems(folder, path, split):
+    "Pairs of name and problem: all of a list; of the official file those that belong to the split"
+    data = read_records(path)
+    if not isinstance(data, dict) or "question" in data:
+        return enumerate(_records(path))
+    if folder.is_file():
+        own = (None, split)
+        return [(k, r) for k, r in data.items() if not isinstance(r, dict) or r.get("split") in own]
+    listed = _find(folder, "ScienceQA's lists of splits", r"pid_splits\.json(\.gz)?")
+    splits = read_records(listed)
+    if not isinstance(splits, dict) or not isinstance(splits.get(split), list):
+        has = f": it has {', '.join(map(str, splits))}." if isinstance(splits, dict) else "."
+        raise InputError(f"{listed} has no list of the split {split!r}{has}")
+    ids = set(map(str, splits[split]))
+    absent = InputError(f"{path.name} does not hold it")
+    lost = [(k, dict(problem_id=k, _trouble=absent)) for k in sorted(ids - data.keys())]
+    return [(k, r) for k, r in data.items() if k in ids] + lost
+
+# %% ../../nbs/04_dataset/09_lessons.ipynb #6566099f
+def _wants_picture(r):
+    "Is a question about a picture, though there may be no file?"
+    image, has = r.get("image"), as_text(str(r.get("has_image") or ""))
+    named = as_text(image) if not isinstance(image, (bytes, dict)) else image
+    return bool(named) or has not in (None, "False", "nan") or "caption" in r
+
 # %% ../../nbs/04_dataset/09_lessons.ipynb #9a8f214c
 def _read_scienceqa(folder, split, images):
     wanted = (r"problems\.json(\.gz)?", r"[^/]*problems[^/]*\.json(\.gz)?")
@@ -33,35 +59,7 @@ def _read_scienceqa(folder, split, images):
         row = _with(r, problem_id=lambda r: as_text(r.get("problem_id", key)) or str(key))
         yield _with(row, image=picture, wants_picture=_wants_picture)
 
-# %% ../../nbs/04_dataset/09_lessons.ipynb #3673f44f
-def _scienceqa_problems(folder, path, split):
-    "Pairs of name and problem: all of a list; of the official file those that belong to the split"
-    data = read_records(path)
-    if not isinstance(data, dict) or "question" in data:
-        return enumerate(_records(path))
-    if folder.is_file():
-        own = (None, split)
-        return [
-            (k, r) for k, r in data.items() if not isinstance(r, dict) or r.get("split") in own
-        ]
-    listed = _find(folder, "ScienceQA's lists of splits", r"pid_splits\.json(\.gz)?")
-    splits = read_records(listed)
-    if not isinstance(splits, dict) or not isinstance(splits.get(split), list):
-        has = f": it has {', '.join(map(str, splits))}." if isinstance(splits, dict) else "."
-        raise InputError(f"{listed} has no list of the split {split!r}{has}")
-    ids = set(map(str, splits[split]))
-    absent = InputError(f"{path.name} does not hold it")
-    lost = [(k, dict(problem_id=k, _trouble=absent)) for k in sorted(ids - data.keys())]
-    return [(k, r) for k, r in data.items() if k in ids] + lost
-
-# %% ../../nbs/04_dataset/09_lessons.ipynb #9a8f214c1
-def _wants_picture(r):
-    "Is a question about a picture, though there may be no file?"
-    image, has = r.get("image"), as_text(str(r.get("has_image") or ""))
-    named = as_text(image) if not isinstance(image, (bytes, dict)) else image
-    return bool(named) or has not in (None, "False", "nan") or "caption" in r
-
-
+# %% ../../nbs/04_dataset/09_lessons.ipynb #85290719
 def _convert_scienceqa(r, name):
     text_only = r["image"] is None and not r.get("wants_picture")
     question, hint, lecture, solution = (
@@ -82,16 +80,6 @@ def _convert_scienceqa(r, name):
         text_only=text_only,
         rationale_from="lecture and solution" if rationale else "nothing",
     )
-
-# %% ../../nbs/04_dataset/09_lessons.ipynb #e6d3f9a7
-_NLVR_COLOURS = {"#0099ff": "blue", "Yellow": "yellow", "Black": "black"}
-_NLVR_SIZES = {10: "small", 20: "medium", 30: "large"}
-
-
-def _nlvr_item(o):
-    "An object in words: medium black square"
-    colour = _NLVR_COLOURS.get(o["color"], o["color"])
-    return f"{_NLVR_SIZES.get(o['size'], '')} {colour} {o['type']}".strip()
 
 # %% ../../nbs/04_dataset/09_lessons.ipynb #e6d3f9a72
 def _read_nlvr(folder, split, images):
@@ -125,6 +113,16 @@ def _read_nlvr(folder, split, images):
 
     for r in _records(path, lines=path.suffix != ".json" or not _is_json(read_text(path))):
         yield _with(_with(r, images=six), image=first)
+
+# %% ../../nbs/04_dataset/09_lessons.ipynb #e6d3f9a7
+_NLVR_COLOURS = {"#0099ff": "blue", "Yellow": "yellow", "Black": "black"}
+_NLVR_SIZES = {10: "small", 20: "medium", 30: "large"}
+
+
+def _nlvr_item(o):
+    "An object in words: medium black square"
+    colour = _NLVR_COLOURS.get(o["color"], o["color"])
+    return f"{_NLVR_SIZES.get(o['size'], '')} {colour} {o['type']}".strip()
 
 # %% ../../nbs/04_dataset/09_lessons.ipynb #e6d3f9a73
 def _convert_nlvr(r, name):

@@ -12,12 +12,13 @@ import re
 from ..core.basics import InputError
 from .rows import _plain, answer_text, gold_answer
 
-# %% ../../nbs/04_dataset/02_prompts.ipynb #888f4d19
+# %% ../../nbs/04_dataset/02_prompts.ipynb #r7bdfa5fc
 ARMS = ("cot", "direct")
 THINK, ANSWER = "Let me think step by step:\n", "Answer:"  # how a prompt of each arm ends
 
 
 def _head(question, choices):
+    "How a prompt of either arm begins: the question and, where given, the choices"
     if not str(question).strip():
         raise InputError("The question is empty: ask something.")
     return f"Question: {question}\n" + (
@@ -88,12 +89,13 @@ def format_pair(
         rationale = example["rationales"][0]
     return prompt, f"{rationale}\n{ANSWER} {gold_answer(example)}"
 
-# %% ../../nbs/04_dataset/02_prompts.ipynb #4f956bcb
+# %% ../../nbs/04_dataset/02_prompts.ipynb #r2ae7998d
 _LEAD = r"(?:(?:so|thus|hence|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:final|correct|right)\s+)?"
 _START = r"(?:^|(?<=[.!?]\s))[ \t#>]*"  # of a line or of a sentence
 _COLON = r"[*_`]{0,3}(?:\s+is)?\s*[:：][*_`]{0,3}"
 _MARK = re.compile(
-    rf"(?:{_START}(?P<open>[*_`]{{0,3}}){_LEAD}answer|(?P<open2>[*_`]{{0,3}})A(?:nswer|NSWER)){_COLON}",
+    rf"(?:{_START}(?P<open>[*_`]{{0,3}}){_LEAD}answer"
+    rf"|(?P<open2>[*_`]{{0,3}})A(?:nswer|NSWER)){_COLON}",
     re.M | re.I,
 )
 _SAYS = re.compile(rf"{_START}(?P<open>[*_`]{{0,3}}){_LEAD}answer\s+is\s+", re.M | re.I)
@@ -109,12 +111,12 @@ def _last_mark(text):
     marks = [m for m in _MARK.finditer(text) if capital(m)] or list(_SAYS.finditer(text))
     return marks[-1] if marks else None
 
-
+# %% ../../nbs/04_dataset/02_prompts.ipynb #racde230d
 def _first_line(text):
     "The first line that is not empty, or None"
     return next((line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()), None)
 
-# %% ../../nbs/04_dataset/02_prompts.ipynb #4f956bcb8
+
 def split_chain(
     text: str,  # all that the model wrote in the cot arm
 ) -> tuple:  # (chain, answer); the answer is None where there is none
@@ -129,7 +131,7 @@ def split_chain(
         answer = answer.removesuffix(dress).strip()  # “**Answer: red**”
     return text[: mark.start()].strip(), answer or None
 
-
+# %% ../../nbs/04_dataset/02_prompts.ipynb #re06862b4
 def parse_answer(
     text: str,  # all that the model wrote
     arm: str,  # "cot" or "direct"
@@ -147,12 +149,24 @@ def holds_reasoning(
     "Does it say more than ten words?"
     return len(chain.split()) > 10
 
-# %% ../../nbs/04_dataset/02_prompts.ipynb #e59e5b0d
-_PAIRS = [tuple(pair.split()) for pair in r"""
+# %% ../../nbs/04_dataset/02_prompts.ipynb #rcc02a6e4
+_PAIRS = [
+    tuple(pair.split())
+    for pair in r"""
 ** **  | __ __ | * * | _ _ | ``` ``` | ` ` | " " | ' ' | “ ” | ‘ ’ | « » | „ “ | $$ $$ | $ $
 \( \) | \[ \] | \boxed{ } | \text{ } | \mathrm{ } | \textbf{ } | \mathbf{ }
-""".strip().replace("\n", "|").split("|")]  # marks that may stand before and after an answer
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+]  # marks that may stand before and after an answer
 _SPOKEN = re.compile(rf"[*_`]{{0,3}}{_LEAD}answer(?:{_COLON}|\s+is\s+)", re.I)
+
+
+def _is_pair(inner, left, right):
+    "Do the two marks belong together? Not in “a” and “b”"
+    if right == "}":
+        return all(inner[:i].count("{") >= inner[:i].count("}") for i in range(len(inner) + 1))
+    return left not in inner and right not in inner
 
 # %% ../../nbs/04_dataset/02_prompts.ipynb #e59e5b0d2
 def undress(
@@ -171,10 +185,3 @@ def undress(
             if stands and _is_pair(inner, left, right):
                 bare = inner.strip()
     return bare.lower() or raw  # “?” is all that was said: then that is the answer
-
-# %% ../../nbs/04_dataset/02_prompts.ipynb #e59e5b0d3
-def _is_pair(inner, left, right):
-    "Do the two marks belong together? Not in “a” and “b”"
-    if right == "}":
-        return all(inner[:i].count("{") >= inner[:i].count("}") for i in range(len(inner) + 1))
-    return left not in inner and right not in inner

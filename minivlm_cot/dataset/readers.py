@@ -38,6 +38,19 @@ class Rows(list):
             lines.append(f"  {len(names):,} left out: {reason} ({some})")
         return "\n".join(lines)
 
+# %% ../../nbs/04_dataset/05_readers.ipynb #3750885c
+def _lines(text):
+    "Lines end with \\n or \\r\\n, or all with \\r as on old machines"
+    text = text.replace("\r\n", "\n")
+    return (text.replace("\r", " ") if "\n" in text else text.replace("\r", "\n")).split("\n")
+
+
+def _is_json(text):
+    try:
+        return json.loads(text) is not None
+    except (ValueError, RecursionError):
+        return False
+
 # %% ../../nbs/04_dataset/05_readers.ipynb #d8d208d3
 def read_records(
     path,  # .json, .jsonl, or either with .gz
@@ -61,25 +74,12 @@ def read_records(
             raise InputError(f"{path}, line {n}, is not valid JSON ({e}).") from None
     return records
 
-# %% ../../nbs/04_dataset/05_readers.ipynb #d8d208d31
-def _lines(text):
-    "Lines end with \\n or \\r\\n, or all with \\r as on old machines"
-    text = text.replace("\r\n", "\n")
-    return (text.replace("\r", " ") if "\n" in text else text.replace("\r", "\n")).split("\n")
-
-
-def _is_json(text):
-    try:
-        return json.loads(text) is not None
-    except (ValueError, RecursionError):
-        return False
-
-
+# %% ../../nbs/04_dataset/05_readers.ipynb #d8d208d34
 def _records(path, field=None, lines=False):
     "The list of records in a file: the file itself, or its `field`"
     return _list_in(read_records(path, lines), path, field)
 
-# %% ../../nbs/04_dataset/05_readers.ipynb #d8d208d34
+
 def _list_in(data, path, field):
     "The list of records in what a file holds"
     if isinstance(data, dict) and {"question", "sent", "sentence", "input"} & data.keys():
@@ -150,7 +150,7 @@ def _find(folder, what, *patterns, needed=True, ours=None):
 def _some(names):
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
-
+# %% ../../nbs/04_dataset/05_readers.ipynb #dcf5b65c
 def _with(record, **finders):  # field → how to find it
     "The record with what is found for it; what goes wrong is noted, and costs that row alone"
     if not isinstance(record, dict) or "_trouble" in record:

@@ -128,15 +128,6 @@ def is_answered(
         return True
     return bool(_answers(example.get("direct_answers")))
 
-# %% ../../nbs/04_dataset/01_rows.ipynb #a1ef627d1
-def _check_index(index, choices, name):
-    "Refuse a number that none of the choices has"
-    if index is None or not 0 <= index < len(choices):
-        raise InputError(
-            f"{name} has correct_choice_idx {index}, "
-            f"but its {len(choices)} choices are numbered from 0."
-        )
-
 # %% ../../nbs/04_dataset/01_rows.ipynb #af815c92
 def gold_answer(
     example: dict,  # a row
@@ -156,7 +147,16 @@ def gold_answer(
         raise InputError(f"{name}: its choice {index} is empty.")
     return answer
 
-# %% ../../nbs/04_dataset/01_rows.ipynb #a1ef627d2
+# %% ../../nbs/04_dataset/01_rows.ipynb #rc2311c15
+def _check_index(index, choices, name):
+    "Refuse a number that none of the choices has"
+    if index is None or not 0 <= index < len(choices):
+        raise InputError(
+            f"{name} has correct_choice_idx {index}, "
+            f"but its {len(choices)} choices are numbered from 0."
+        )
+
+
 def _answers(answers, what="an answer"):
     "Answers as texts, those that are missing left out"
     given = as_list(answers, "direct_answers")

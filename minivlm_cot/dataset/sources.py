@@ -51,6 +51,110 @@ SOURCES = dict(
     coco_captions=Source(_read_coco_captions, _convert_captions, key="key"),
 )
 
+# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf7
+def _made(how, record, name):
+    "The rows of a record"
+    if not isinstance(record, dict):
+        raise InputError(f"it is {type(record).__name__}, not a record")
+    if "_trouble" in record:
+        raise record["_trouble"]
+    made = how.convert(record, name)
+    return made if isinstance(made, list) else [made]
+
+# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf9
+def _number_or_name(value, name):
+    "A name as it is, whole numbers as such however they are held; else the record's name"
+    try:
+        return _own_name(value, name)
+    except InputError:
+        return name
+
+
+def _own_name(value, name):
+    if type(value) is int or type(value) is str and as_text(value):
+        return value
+    text = as_text(value) or name
+    return text if isinstance(value, bytes) or not re.fullmatch(r"-?\d+", text, re.A) else int(text)
+
+
+def _readable(row):
+    try:
+        return bool(example_image(row))
+    except (InputError, TypeError, ValueError, AttributeError, OSError):
+        return False
+
+# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf8
+def _checked(row, record, name, answers, pictures):
+    "The row with its values put right, or an error that says why it cannot be used"
+    if isinstance(row.get("caption"), InputError):
+        raise row["caption"]
+    if isinstance(row["image"], float):  # NaN
+        row["image"] = None
+    if isinstance(row["image"], bytes) and "image_id" not in record:
+        row["image_id"] = fingerprint(row["image"])  # the same picture, the same name
+    for field in ("question_id", "image_id"):
+        row[field] = _number_or_name(row.get(field), name)
+    named = row | dict(question_id=name)  # the message shall say the name
+    row = check_example(named, answered=False) | dict(question_id=row["question_id"])
+    if answers and not row.get("caption") and not is_answered(row):
+        raise InputError("its answer is not published")
+    if pictures and row["image"] is None and not row.get("text_only"):
+        raise InputError("its picture is not there")
+    check_example(row, answered=answers)
+    if pictures and not _readable(row):
+        raise InputError("its picture cannot be read as an image")
+    return row
+
+# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf5
+_ILL_FORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, RecursionError)
+
+
+def _tried(rows, name, make):
+    "What `make` makes; if it cannot, None and a note"
+    try:
+        return make()
+    except InputError as e:
+        rows.leave_out(name, re.sub(rf"^Question {re.escape(name)}:? ?", "", str(e)).rstrip("."))
+    except _ILL_FORMED as e:
+        rows.leave_out(name, f"it has not the form of {rows.source} ({type(e).__name__}: {e})")
+
+
+def _name(record, key, otherwise):
+    "The record's own name, as text"
+    try:
+        return as_text(record.get(key)) or otherwise
+    except (InputError, AttributeError):
+        return otherwise
+
+# %% ../../nbs/04_dataset/11_sources.ipynb #7b07b9f2
+def _is_there(path):
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a name that no file can have, a folder that is closed to us
+        return False
+
+
+def _collect(source, split, records, limit, answers, pictures, progress):
+    "Convert and check each record; count what cannot be used under its reason"
+    how, rows, names = SOURCES[source], Rows(source=source), set()
+    for n, record in enumerate(tqdm(records, desc=source, unit=" rows", disable=not progress)):
+        if limit is not None and len(rows) >= limit:
+            break
+        name = _name(record, how.key, f"{split}-{n}")  # some have no names on the hub
+        made = _tried(rows, name, lambda: _made(how, record, name)) or []
+        for row in made:
+            row = _tried(rows, name, lambda: _checked(row, record, name, answers, pictures))
+            if row is None:
+                continue
+            if str(row["question_id"]) in names:
+                rows.leave_out(name, "another row has its name")
+            else:
+                names.add(str(row["question_id"]))
+                rows.append(row | dict(source=source))
+    if limit is not None:
+        del rows[limit:]  # a record of captions may have brought one too many
+    return rows
+
 # %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf2
 def load_examples(  # noqa: PLR0913
     source: str = "scenes",  # "scenes" or a key of `SOURCES`
@@ -87,110 +191,6 @@ def load_examples(  # noqa: PLR0913
     if rows.left_out:
         print(rows)
     return rows
-
-# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf3
-def _is_there(path):
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):  # a name that no file can have, a folder that is closed to us
-        return False
-
-# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf4
-def _collect(source, split, records, limit, answers, pictures, progress):
-    "Convert and check each record; count what cannot be used under its reason"
-    how, rows, names = SOURCES[source], Rows(source=source), set()
-    for n, record in enumerate(tqdm(records, desc=source, unit=" rows", disable=not progress)):
-        if limit is not None and len(rows) >= limit:
-            break
-        name = _name(record, how.key, f"{split}-{n}")  # some have no names on the hub
-        made = _tried(rows, name, lambda: _made(how, record, name)) or []
-        for row in made:
-            row = _tried(rows, name, lambda: _checked(row, record, name, answers, pictures))
-            if row is None:
-                continue
-            if str(row["question_id"]) in names:
-                rows.leave_out(name, "another row has its name")
-            else:
-                names.add(str(row["question_id"]))
-                rows.append(row | dict(source=source))
-    if limit is not None:
-        del rows[limit:]  # a record of captions may have brought one too many
-    return rows
-
-# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf5
-_ILL_FORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError, RecursionError)
-
-
-def _tried(rows, name, make):
-    "What `make` makes; if it cannot, None and a note"
-    try:
-        return make()
-    except InputError as e:
-        rows.leave_out(name, re.sub(rf"^Question {re.escape(name)}:? ?", "", str(e)).rstrip("."))
-    except _ILL_FORMED as e:
-        rows.leave_out(name, f"it has not the form of {rows.source} ({type(e).__name__}: {e})")
-
-
-def _name(record, key, otherwise):
-    "The record's own name, as text"
-    try:
-        return as_text(record.get(key)) or otherwise
-    except (InputError, AttributeError):
-        return otherwise
-
-# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf7
-def _made(how, record, name):
-    "The rows of a record"
-    if not isinstance(record, dict):
-        raise InputError(f"it is {type(record).__name__}, not a record")
-    if "_trouble" in record:
-        raise record["_trouble"]
-    made = how.convert(record, name)
-    return made if isinstance(made, list) else [made]
-
-# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf8
-def _checked(row, record, name, answers, pictures):
-    "The row with its values put right, or an error that says why it cannot be used"
-    if isinstance(row.get("caption"), InputError):
-        raise row["caption"]
-    if isinstance(row["image"], float):  # NaN
-        row["image"] = None
-    if isinstance(row["image"], bytes) and "image_id" not in record:
-        row["image_id"] = fingerprint(row["image"])  # the same picture, the same name
-    for field in ("question_id", "image_id"):
-        row[field] = _number_or_name(row.get(field), name)
-    named = row | dict(question_id=name)  # the message shall say the name
-    row = check_example(named, answered=False) | dict(question_id=row["question_id"])
-    if answers and not row.get("caption") and not is_answered(row):
-        raise InputError("its answer is not published")
-    if pictures and row["image"] is None and not row.get("text_only"):
-        raise InputError("its picture is not there")
-    check_example(row, answered=answers)
-    if pictures and not _readable(row):
-        raise InputError("its picture cannot be read as an image")
-    return row
-
-# %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf9
-def _number_or_name(value, name):
-    "A name as it is, whole numbers as such however they are held; else the record's name"
-    try:
-        return _own_name(value, name)
-    except InputError:
-        return name
-
-
-def _own_name(value, name):
-    if type(value) is int or type(value) is str and as_text(value):
-        return value
-    text = as_text(value) or name
-    return text if isinstance(value, bytes) or not re.fullmatch(r"-?\d+", text, re.A) else int(text)
-
-
-def _readable(row):
-    try:
-        return bool(example_image(row))
-    except (InputError, TypeError, ValueError, AttributeError, OSError):
-        return False
 
 # %% ../../nbs/04_dataset/11_sources.ipynb #a978a4d6
 def _from_hub(source, split, stream):

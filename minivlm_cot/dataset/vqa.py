@@ -34,6 +34,69 @@ def create_synthetic_rationale(question: str, answer: str) -> str:
     )
     return template.format(answer=answer)
 
+# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be66a
+def _scores(label):
+    "The published score of each answer; an empty text is none, nor is one without a score"
+    found = {}
+    if isinstance(label, str):
+        try:
+            label = ast.literal_eval(label.strip() or "None")
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            pass
+    if label is None or isinstance(label, float):
+        return found
+    if not isinstance(label, dict):
+        raise InputError(f"its label is {type(label).__name__}, not a score for each answer")
+    for answer, score in label.items():
+        text = as_text(answer, "an answer")
+        number = as_text(score, f"the score that its label gives {str(answer)[:40]!r}")
+        if text is None or number is None:
+            continue
+        try:
+            value = score if type(score) in (int, float) else float(number)
+        except ValueError:
+            value = -1
+        if not 0 <= value <= 1:
+            raise InputError(f"its label gives {text[:40]!r} the score {number}, not one in 0…1")
+        if value:
+            found[text] = value
+    return found
+
+# %% ../../nbs/04_dataset/07_vqa.ipynb #b28f149d
+def _vqa_picture(r):
+    "COCO's number, which rows with soft labels may hold in the name of the file alone"
+    return r["img_id"] if r.get("image_id") is None and "img_id" in r else r["image_id"]
+
+# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be66d
+def _convert_vqa(r, name):
+    question = r.get("question") or r.get("sent")
+    people = as_list(r.get("answers"), "its answers")
+    answers = [a["answer"] if isinstance(a, dict) else a for a in people]
+    scores = _scores(r.get("label")) if isinstance(r.get("label"), dict) or not people else {}
+    if scores:
+        answers = [a for a, score in scores.items() for _ in range(max(1, round(3 * score)))]
+    if not answers:  # all that some copies keep of the people
+        answers = as_list([r.get("multiple_choice_answer")])
+    published = dict(soft_answers=scores) if scores else {}  # a score each, not people
+    said = [a for a in answers if as_text(a, "an answer")]
+    best = get_most_common_answer(said) if said else None
+    picture = _vqa_picture(r) if {"image_id", "img_id"} & r.keys() else r["question_id"]
+    rationales = [create_synthetic_rationale(question, best)] if said else []
+    return dict(
+        image=r["image"],
+        image_id=picture,
+        question_id=r["question_id"],
+        question=question,
+        choices=[],
+        correct_choice_idx=None,
+        direct_answers=answers,
+        difficult_direct_answer=False,
+        rationales=rationales,
+        synthetic=True,
+        rationale_from="template",
+        **published,
+    )
+
 # %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be66
 _VQA_YEARS = dict(train="train2014", validation="val2014", test="test2015")
 # OK-VQA's files have the names of VQA's first version
@@ -99,17 +162,6 @@ def _only(source):
     return ours
 
 # %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be666
-def _vqa_records(source, path, field):
-    "The records of a file that does not say to be another data set's"
-    data = read_records(path)
-    if (other := _whose(data)) not in (None, source):
-        raise InputError(
-            f"{path} is not {source}'s: by what it holds it is of {other}, "
-            f"which calls its files alike. Give {source}'s own."
-        )
-    return _list_in(data, path, field)
-
-
 def _vqa_file(source, folder, split, kind, needed=True):
     "The questions or annotations by the publisher's name, or a looser one that is not the other's"
     mark, year = _VQA_MARKS[source], _VQA_YEARS.get(split, split)
@@ -126,7 +178,28 @@ def _vqa_file(source, folder, split, kind, needed=True):
         folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed, ours=_only(source)
     )
 
-# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be668
+# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be669
+def _join(question, answers):
+    "The question with its annotation, unless that is about another picture"
+    if not isinstance(question, dict):
+        return question
+    found = answers.get(str(question.get("question_id")), {})
+    if "image_id" in found and str(found["image_id"]) != str(question.get("image_id")):
+        return question | dict(_trouble=InputError("its annotation is about another picture"))
+    return question | found
+
+
+def _vqa_records(source, path, field):
+    "The records of a file that does not say to be another data set's"
+    data = read_records(path)
+    if (other := _whose(data)) not in (None, source):
+        raise InputError(
+            f"{path} is not {source}'s: by what it holds it is of {other}, "
+            f"which calls its files alike. Give {source}'s own."
+        )
+    return _list_in(data, path, field)
+
+# %% ../../nbs/04_dataset/07_vqa.ipynb #009f3057
 def _read_vqa(folder, split, images, source="vqav2"):
     path = _vqa_file(source, folder, split, "question")
     rows = _vqa_records(source, path, "questions")
@@ -148,79 +221,6 @@ def _read_vqa(folder, split, images, source="vqav2"):
     for row in rows:
         yield _with(row, image=lambda r: _coco(folder, images, _vqa_picture(r), path, split))
 
-# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be669
-def _join(question, answers):
-    "The question with its annotation, unless that is about another picture"
-    if not isinstance(question, dict):
-        return question
-    found = answers.get(str(question.get("question_id")), {})
-    if "image_id" in found and str(found["image_id"]) != str(question.get("image_id")):
-        return question | dict(_trouble=InputError("its annotation is about another picture"))
-    return question | found
 
-# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be66a
-def _scores(label):
-    "The published score of each answer; an empty text is none, nor is one without a score"
-    found = {}
-    if isinstance(label, str):
-        try:
-            label = ast.literal_eval(label.strip() or "None")
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            pass
-    if label is None or isinstance(label, float):
-        return found
-    if not isinstance(label, dict):
-        raise InputError(f"its label is {type(label).__name__}, not a score for each answer")
-    for answer, score in label.items():
-        text = as_text(answer, "an answer")
-        number = as_text(score, f"the score that its label gives {str(answer)[:40]!r}")
-        if text is None or number is None:
-            continue
-        try:
-            value = score if type(score) in (int, float) else float(number)
-        except ValueError:
-            value = -1
-        if not 0 <= value <= 1:
-            raise InputError(f"its label gives {text[:40]!r} the score {number}, not one in 0…1")
-        if value:
-            found[text] = value
-    return found
-
-# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be66b
 def _read_okvqa(folder, split, images):
     return _read_vqa(folder, split, images, "okvqa")
-
-
-def _vqa_picture(r):
-    "COCO's number, which rows with soft labels may hold in the name of the file alone"
-    return r["img_id"] if r.get("image_id") is None and "img_id" in r else r["image_id"]
-
-# %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be66d
-def _convert_vqa(r, name):
-    question = r.get("question") or r.get("sent")
-    people = as_list(r.get("answers"), "its answers")
-    answers = [a["answer"] if isinstance(a, dict) else a for a in people]
-    scores = _scores(r.get("label")) if isinstance(r.get("label"), dict) or not people else {}
-    if scores:
-        answers = [a for a, score in scores.items() for _ in range(max(1, round(3 * score)))]
-    if not answers:  # all that some copies keep of the people
-        answers = as_list([r.get("multiple_choice_answer")])
-    published = dict(soft_answers=scores) if scores else {}  # a score each, not people
-    said = [a for a in answers if as_text(a, "an answer")]
-    best = get_most_common_answer(said) if said else None
-    picture = _vqa_picture(r) if {"image_id", "img_id"} & r.keys() else r["question_id"]
-    rationales = [create_synthetic_rationale(question, best)] if said else []
-    return dict(
-        image=r["image"],
-        image_id=picture,
-        question_id=r["question_id"],
-        question=question,
-        choices=[],
-        correct_choice_idx=None,
-        direct_answers=answers,
-        difficult_direct_answer=False,
-        rationales=rationales,
-        synthetic=True,
-        rationale_from="template",
-        **published,
-    )

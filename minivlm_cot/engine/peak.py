@@ -88,7 +88,7 @@ def _shortest(run, repeats, device):
         seconds.append(time.perf_counter() - started)
     return min(seconds)
 
-# %% ../../nbs/12_engine/03_peak.ipynb #4e09a7423
+# %% ../../nbs/12_engine/03_peak.ipynb #4e09a7425
 def own_peak() -> int:  # bytes
     "The most memory that this process has had"
     if os.path.exists("/proc/self/status"):
@@ -99,7 +99,7 @@ def own_peak() -> int:  # bytes
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most * (1 if sys.platform == "darwin" else 1024)
 
-
+# %% ../../nbs/12_engine/03_peak.ipynb #4ec49c21
 _MEMORY = """
 from minivlm_cot.engine import *
 model = preset_model({preset!r}, "cpu")
@@ -108,7 +108,7 @@ for _ in range(2): way.run()
 print(own_peak())
 """
 
-# %% ../../nbs/12_engine/03_peak.ipynb #4e09a7425
+
 def peak_memory(
     preset: str,
     way: str,  # a rung of `training_ways` with four items a step

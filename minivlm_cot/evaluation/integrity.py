@@ -24,6 +24,123 @@ from ..dataset.rows import answer_text, example_image, is_answered
 from ..dataset.questions import Questions
 from .rows import _naming
 
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #0ae39041
+def _scenes(part):
+    "The rows with a scene, and what is in it"
+    known = [e for e in part if e.get("scene") is not None]
+    return [(e, frozenset(Scene.from_dict(e["scene"]).things)) for e in known]
+
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #124b8da5
+@lru_cache(None)
+def _of_file(read, path, changed):
+    return read(path)
+
+
+def _of(read, image):
+    "Read a picture, a file once; None where it cannot be read, which is said where it is asked"
+    try:
+        if isinstance(image, (str, Path)):
+            return _of_file(read, str(image), os.stat(image).st_mtime_ns)
+        return read(image)
+    except Exception:
+        return None  # a decoder may raise anything
+
+
+def _picture(image):
+    "The hash of a picture's pixels"
+    return _of(picture_name, image)
+
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #1ef040df
+def _frame(path):
+    with Image.open(path) as image:
+        return tuple(sorted(image.size))  # on its side or not is in EXIF
+
+
+def _size(image):
+    def of_picture(picture):
+        return tuple(sorted(open_image(picture).size))
+
+    return _of(_frame if isinstance(image, (str, Path)) else of_picture, image)
+
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #vi6a0001
+def _shown_again(examples, train_examples):
+    "Which examples (by id()) have the same pixels as a training example"
+    drawn = {e.get("scene") is None for e in [*examples, *train_examples]}
+    mixed = len(drawn) > 1  # drawn pictures, and files that may hold them
+
+    def photos(part):
+        return [e for e in part if e.get("image") is not None and (mixed or e.get("scene") is None)]
+
+    exam, seen = photos(examples), photos(train_examples)
+    sizes = {_size(e["image"]) for e in exam} - {None}  # cheap, and most pictures differ in it
+    names = {_picture(e["image"]) for e in seen if _size(e["image"]) in sizes} - {None}
+    return {id(e) for e in exam if names and _picture(e["image"]) in names}
+
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #a1f06c013
+def _small(image):
+    "A thumbnail of 16 by 16, as numbers with a sign"
+    return np.int16(open_image(image).resize((16, 16), Image.Resampling.BOX))
+
+
+def _thumbnail(e):
+    "Its picture in 16 by 16; None where it cannot be seen"
+    image = e.get("image")
+    if image is None and e.get("scene") is None:
+        return None
+    return _of(_small, image if image is not None else example_image(e))
+
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #4903c8d7
+def _same_picture(e, t):
+    "Of two rows with one image_id: that counts within a source; between sources, look at both"
+    ours, theirs = _naming(e), _naming(t)
+    if ours and (e.get("source"), ours) == (t.get("source"), theirs):
+        return True
+    a, b = _thumbnail(e), _thumbnail(t)
+    if a is None or b is None:
+        return not (ours and theirs) or ours == theirs
+    # of 219 photographs: copies at most 2.5 and 20, pairs at least 17.9 and 81
+    change = np.abs(a - b)
+    return change.mean() <= 5 and change.max() <= 32
+
+
+def _named_again(examples, train_examples):
+    "Which examples (by id()) are of a training example's picture by their image_id"
+
+    def name(e):
+        return None if e.get("image_id") is None else answer_text(e["image_id"])
+
+    known = defaultdict(list)
+    for t in train_examples:
+        if (named := name(t)) is not None:
+            known[named].append(t)
+    return {id(e) for e in examples if any(_same_picture(e, t) for t in known.get(name(e), ()))}
+
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #e527f239
+def _seen_again(examples, train_examples):
+    "Which examples (by id()) show what a training example shows, whatever the pictures are called"
+    if not train_examples:
+        return set()
+    drawn = {scene for _, scene in _scenes(train_examples)}
+    again = {id(e) for e, scene in _scenes(examples) if scene in drawn}
+    again |= _shown_again(examples, train_examples)
+    return again | _named_again(examples, train_examples)
+
+# %% ../../nbs/07_evaluation/06_integrity.ipynb #a11c5cee
+def _check_scene(example):
+    "A scene or a program that was made up is refused before the model is asked, not after"
+    if example.get("scene") is None:
+        return
+    qid = example.get("question_id")
+    try:
+        check_chain("", example)
+    except InputError as error:
+        raise InputError(f"Question {qid}: {error}") from None
+    if example.get("family") not in FAMILIES:
+        raise InputError(
+            f"Question {qid} has the unknown family {example.get('family')!r}; "
+            f"the families are {', '.join(FAMILIES)}."
+        )
+
 # %% ../../nbs/07_evaluation/06_integrity.ipynb #4ded18ce
 def check_exam(
     examples: list,  # the questions
@@ -51,121 +168,6 @@ def check_exam(
                 "an exam needs pictures never seen."
             )
         seen.add(qid)
-
-# %% ../../nbs/07_evaluation/06_integrity.ipynb #a11c5cee
-def _check_scene(example):
-    "A scene or a program that was made up is refused before the model is asked, not after"
-    if example.get("scene") is None:
-        return
-    qid = example.get("question_id")
-    try:
-        check_chain("", example)
-    except InputError as error:
-        raise InputError(f"Question {qid}: {error}") from None
-    if example.get("family") not in FAMILIES:
-        raise InputError(
-            f"Question {qid} has the unknown family {example.get('family')!r}; "
-            f"the families are {', '.join(FAMILIES)}."
-        )
-
-# %% ../../nbs/07_evaluation/06_integrity.ipynb #a1f06c01
-def _seen_again(examples, train_examples):
-    "Which examples (by id()) show what a training example shows, whatever the pictures are called"
-    if not train_examples:
-        return set()
-    drawn = {scene for _, scene in _scenes(train_examples)}
-    again = {id(e) for e, scene in _scenes(examples) if scene in drawn}
-    again |= _shown_again(examples, train_examples)
-    return again | _named_again(examples, train_examples)
-
-
-def _scenes(part):
-    "The rows with a scene, and what is in it"
-    known = [e for e in part if e.get("scene") is not None]
-    return [(e, frozenset(Scene.from_dict(e["scene"]).things)) for e in known]
-
-# %% ../../nbs/07_evaluation/06_integrity.ipynb #vi6a0001
-def _shown_again(examples, train_examples):
-    "Which examples (by id()) have the same pixels as a training example"
-    drawn = {e.get("scene") is None for e in [*examples, *train_examples]}
-    mixed = len(drawn) > 1  # drawn pictures, and files that may hold them
-
-    def photos(part):
-        return [e for e in part if e.get("image") is not None and (mixed or e.get("scene") is None)]
-
-    exam, seen = photos(examples), photos(train_examples)
-    sizes = {_size(e["image"]) for e in exam} - {None}  # cheap, and most pictures differ in it
-    names = {_picture(e["image"]) for e in seen if _size(e["image"]) in sizes} - {None}
-    return {id(e) for e in exam if names and _picture(e["image"]) in names}
-
-# %% ../../nbs/07_evaluation/06_integrity.ipynb #a1f06c011
-def _named_again(examples, train_examples):
-    "Which examples (by id()) are of a training example's picture by their image_id"
-
-    def name(e):
-        return None if e.get("image_id") is None else answer_text(e["image_id"])
-
-    known = defaultdict(list)
-    for t in train_examples:
-        if (named := name(t)) is not None:
-            known[named].append(t)
-    return {id(e) for e in examples if any(_same_picture(e, t) for t in known.get(name(e), ()))}
-
-
-def _same_picture(e, t):
-    "Of two rows with one image_id: that counts within a source; between sources, look at both"
-    ours, theirs = _naming(e), _naming(t)
-    if ours and (e.get("source"), ours) == (t.get("source"), theirs):
-        return True
-    a, b = _thumbnail(e), _thumbnail(t)
-    if a is None or b is None:
-        return not (ours and theirs) or ours == theirs
-    # of copies of photographs at most 3 and 19, of two photographs at least 26 and 92
-    change = np.abs(a - b)
-    return change.mean() <= 5 and change.max() <= 32
-
-# %% ../../nbs/07_evaluation/06_integrity.ipynb #a1f06c013
-def _thumbnail(e):
-    "Its picture in 16 by 16; None where it cannot be seen"
-    image = e.get("image")
-    if image is None and e.get("scene") is None:
-        return None
-    return _of(_small, image if image is not None else example_image(e))
-
-
-def _small(image):
-    return np.int16(open_image(image).resize((16, 16), Image.Resampling.BOX))
-
-
-@lru_cache(None)
-def _of_file(read, path, changed):
-    return read(path)
-
-# %% ../../nbs/07_evaluation/06_integrity.ipynb #a1f06c016
-def _of(read, image):
-    "Read a picture, a file once; None where it cannot be read, which is said where it is asked"
-    try:
-        if isinstance(image, (str, Path)):
-            return _of_file(read, str(image), os.stat(image).st_mtime_ns)
-        return read(image)
-    except Exception:
-        return None  # a decoder may raise anything
-
-
-def _frame(path):
-    with Image.open(path) as image:
-        return tuple(sorted(image.size))  # on its side or not is in EXIF
-
-
-def _size(image):
-    def of_picture(picture):
-        return tuple(sorted(open_image(picture).size))
-
-    return _of(_frame if isinstance(image, (str, Path)) else of_picture, image)
-
-# %% ../../nbs/07_evaluation/06_integrity.ipynb #a1f06c019
-def _picture(image):
-    return _of(picture_name, image)
 
 # %% ../../nbs/07_evaluation/06_integrity.ipynb #b3a83bce
 def _check_answers(name, answers, examples):

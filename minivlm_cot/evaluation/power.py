@@ -14,10 +14,10 @@ import scipy.stats
 from ..core.basics import real_number
 from .clusters import _numbered
 
-# %% ../../nbs/07_evaluation/04_power.ipynb #77e7cf4a
+# %% ../../nbs/07_evaluation/04_power.ipynb #dc6eb21b
 def smallest_detectable_difference(
     n: int,  # questions, each asked in both arms
-    discordant: float = 0.3,  # share on which just one is right; 0.3 is usual for a small model
+    discordant: float = 0.3,  # share on which just one is right; 0.35 in the ready model's exam
     power: float = 0.8,  # in which share of exams it should be noticed
     alpha: float = 0.05,  # two-sided p below which it counts as noticed
     design: float = 1.0,  # how many are worth one independent one; 1 where none share an image
@@ -33,7 +33,7 @@ def smallest_detectable_difference(
     n = n / max(1, design)
     return float(min(1, max(z * math.sqrt(discordant / n), one_sided / n)))
 
-
+# %% ../../nbs/07_evaluation/04_power.ipynb #993f1591
 def _design_effect(first, second, clusters):
     "How much the questions that share an image inflate the variance of the difference"
     change = np.asarray(first, float) - np.asarray(second, float)

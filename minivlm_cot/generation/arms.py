@@ -101,7 +101,7 @@ def _split_prompts(
     tails = [p.texts[0][len(heads[0]) :] for p in prompts] if heads else []
     begun, ends = prompt_ids(tokenizer, heads), prompt_ids(tokenizer, tails)
     joined = all(
-        h and h + end == whole
+        h and end and h + end == whole  # an arm that adds nothing is asked by itself
         for end, p in zip(ends, prompts)
         for h, whole in zip(begun, prompt_ids(tokenizer, p.texts))
     )
@@ -159,7 +159,7 @@ def generate_cot_answer(
     image,  # a PIL image or a path; or a list
     question,  # a text; or a list
     max_new_tokens: int | None = None,  # None: see `response_limit`
-    temperature: float = 0.0,  # 0: greedy; 0.7 is usual for sampling
+    temperature: float = 0.0,  # 0: greedy; above, such as 0.7: sampling
     options: AskOptions = AskOptions(),  # everything else
 ):  # an Answer; or a list
     "Ask the model to reason step by step, then answer"
@@ -201,7 +201,7 @@ def sample_chains(
     image,  # a PIL image or a path
     question: str,
     k: int = 8,  # chains
-    temperature: float = 0.7,  # 0.7 is usual
+    temperature: float = 0.7,  # the higher, the more the chains differ
     options: AskOptions = AskOptions(seed=0),  # everything else; same seed, same chains
 ) -> list:  # k Answers
     "Draw several chains of thought for one question"

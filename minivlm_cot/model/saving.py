@@ -38,6 +38,20 @@ def vision_fingerprint(
     read = (w for name, w in encoder.named_parameters() if not re.search(unread, name))
     return fingerprint(*(w.detach().bfloat16() for w in read))
 
+# %% ../../nbs/03_model/07_saving.ipynb #756bb5bf2
+def _check_encoder_can_be_found(model):
+    "Its name must stand for the weights that it has"
+    if not model.config.vision_id:
+        raise InputError(
+            "This vision encoder came without a name, so it cannot be found again: "
+            "save it with vision=True."
+        )
+    if not model.vision_is_frozen:
+        raise InputError(
+            "This vision encoder is being trained, so its name stands for other weights: "
+            "save it with vision=True."
+        )
+
 # %% ../../nbs/03_model/07_saving.ipynb #756bb5bf1
 @patch
 def save_pretrained(
@@ -58,19 +72,19 @@ def save_pretrained(
         state_dict = {name: w for name, w in weights if not name.startswith("vision_encoder.")}
     PreTrainedModel.save_pretrained(self, folder, state_dict=state_dict, **kwargs)
 
-# %% ../../nbs/03_model/07_saving.ipynb #756bb5bf2
-def _check_encoder_can_be_found(model):
-    "Its name must stand for the weights that it has"
-    if not model.config.vision_id:
+# %% ../../nbs/03_model/07_saving.ipynb #7fb015ca
+def _named_encoder(model, name, **chosen):  # **: for transformers' `from_pretrained`
+    "The vision encoder that the configuration names, if it is still the same"
+    vision_id, wanted = model.config.vision_id, model.config.vision_fingerprint
+    encoder, _ = _load_part(
+        vision_id, AutoModel, "vision encoder", vision=True, dtype=model.dtype, **chosen
+    )
+    if model.dtype != torch.float16 and vision_fingerprint(encoder) != wanted:
         raise InputError(
-            "This vision encoder came without a name, so it cannot be found again: "
-            "save it with vision=True."
+            f"The vision encoder {vision_id} is not the one that {name} was trained with: "
+            "its weights differ."
         )
-    if not model.vision_is_frozen:
-        raise InputError(
-            "This vision encoder is being trained, so its name stands for other weights: "
-            "save it with vision=True."
-        )
+    return encoder.to(model.device)
 
 # %% ../../nbs/03_model/07_saving.ipynb #24baa309
 @patch(cls_method=True)
@@ -96,26 +110,6 @@ def from_pretrained(
         model.vision_encoder = _named_encoder(model, name, **chosen)
     model.set_train_parts().eval()
     return (model, info) if output_loading_info else model
-
-# %% ../../nbs/03_model/07_saving.ipynb #7fb015ca
-def _named_encoder(model, name, **chosen):  # **: for transformers' `from_pretrained`
-    "The vision encoder that the configuration names, if it is still the same"
-    vision_id, wanted = model.config.vision_id, model.config.vision_fingerprint
-    encoder, _ = _load_part(
-        vision_id, AutoModel, "vision encoder", vision=True, dtype=model.dtype, **chosen
-    )
-    if model.dtype != torch.float16 and vision_fingerprint(encoder) != wanted:
-        raise InputError(
-            f"The vision encoder {vision_id} is not the one that {name} was trained with: "
-            "its weights differ."
-        )
-    return encoder.to(model.device)
-
-# %% ../../nbs/03_model/07_saving.ipynb #39552739
-AutoConfig.register("minivlm", MiniVLMConfig)
-AutoModel.register(MiniVLMConfig, MiniVLM)
-AutoModelForImageTextToText.register(MiniVLMConfig, MiniVLM)
-AutoProcessor.register(MiniVLMConfig, MiniVLMProcessor)
 
 # %% ../../nbs/03_model/07_saving.ipynb #395527392
 # what an older model in the folder may have left, and would be read together with the new one
@@ -189,3 +183,9 @@ def load_minivlm(
         raise InputError(
             f"The model in {folder} cannot be loaded ({type(e).__name__}: {said})."
         ) from None
+
+# %% ../../nbs/03_model/07_saving.ipynb #39552739
+AutoConfig.register("minivlm", MiniVLMConfig)
+AutoModel.register(MiniVLMConfig, MiniVLM)
+AutoModelForImageTextToText.register(MiniVLMConfig, MiniVLM)
+AutoProcessor.register(MiniVLMConfig, MiniVLMProcessor)

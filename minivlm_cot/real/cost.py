@@ -59,7 +59,7 @@ class Cost:
         items: int,  # rows × arms × epochs
         pictures: int,  # different ones
         flops_per_second: float,  # that the device can do, from its data sheet
-        utilisation: float = 0.3,  # the share that is reached; 0.2 to 0.4 is usual here
+        utilisation: float = 0.3,  # the share that is reached: an assumption, not measured on a GPU
     ) -> float:
         "Time to compute, if the data keep up"
         flops = items * self.flops_per_item + pictures * self.flops_per_picture
@@ -68,7 +68,7 @@ class Cost:
 # %% ../../nbs/11_real/01_cost.ipynb #569de1861
 def training_cost(
     config: MiniVLMConfig,
-    text_tokens: int = 60,  # prompt and response; 25 + 35 is usual on A-OKVQA
+    text_tokens: int = 60,  # prompt and response; on A-OKVQA 52 on average
     learned_tokens: int = 35,  # of them
     lora_rank: int = 0,  # 0: all of the language model learns
 ) -> Cost:

@@ -188,7 +188,7 @@ def _parameters(model, order=("projector", "language_model")):
     "Names of the learned parameters, part by part, as the older loop handed them to its optimiser"
     return [f"{part}.{n}" for part in order for n, _ in getattr(model, part).named_parameters()]
 
-# %% ../../nbs/11_real/03_older.ipynb #1c7eec862
+# %% ../../nbs/11_real/03_older.ipynb #44880c04
 def _training_part(model, run):
     "Epoch, mean losses of the last epochs, all that are known, and the optimiser's state"
     saved = newest_checkpoint(Path(run) / "checkpoint.pt")

@@ -96,6 +96,13 @@ class _Said:
     listed: str | None  # the word that was listed last
     false: bool  # is it false of the picture?
 
+
+def _is_move(said, way, ordinal=""):
+    "Is this the move in this direction? A false one counts as an attempt at it"
+    number = (said.claim["ordinal"] or "").lower()
+    right_number = said.false or not number or not ordinal or number == ordinal
+    return said.claim["way"].lower() == way and right_number
+
 # %% ../../nbs/02_scenes/06_checking.ipynb #c18e766d1
 _VALUES = dict(colour=tuple(COLOURS), shape=SHAPES, size=SIZES)
 
@@ -136,13 +143,6 @@ class _Reached:
         if what == "add":
             return sorted(n for _, n in numbers) == sorted(said)
         return [n for _, n in sorted(numbers, key=lambda number: number[0] not in left)] == said
-
-# %% ../../nbs/02_scenes/06_checking.ipynb #6ca81a31
-def _is_move(said, way, ordinal=""):
-    "Is this the move in this direction? A false one counts as an attempt at it"
-    number = (said.claim["ordinal"] or "").lower()
-    right_number = said.false or not number or not ordinal or number == ordinal
-    return said.claim["way"].lower() == way and right_number
 
 # %% ../../nbs/02_scenes/06_checking.ipynb #ad5ceaab
 class _Asked(_Reached):

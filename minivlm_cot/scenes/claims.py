@@ -13,7 +13,7 @@ from .world import CELLS, COLOURS, SHAPES, SIZES
 from .programs import _count_list, _shape_list, find_all, look, ORDINALS
 from .families import _top
 
-# %% ../../nbs/02_scenes/05_claims.ipynb #73e658b9
+# %% ../../nbs/02_scenes/05_claims.ipynb #680e6056
 _WORD, _SHAPE, _CELL = "|".join([*COLOURS, *SHAPES]), "|".join(SHAPES), "[a-d][1-4]"
 _N = "(?:0|[1-9][0-9]{0,3})"  # no other script's digits, and no endless number
 _PHRASE = rf"(?:(?:{'|'.join(SIZES)}) )?(?:(?:{'|'.join(COLOURS)}) )?(?:{_SHAPE}|object)"
@@ -25,7 +25,7 @@ def _several(item):
     "The rule of one or more items with commas between them"
     return f"{item}(?:, {item})*"
 
-
+# %% ../../nbs/02_scenes/05_claims.ipynb #1a11db7f
 _COUNTED, _TALLIED = rf"{_N} (?:{_WORD}) {_CELL}", rf"(?:{_SHAPE}) {_N}"
 _LISTED = rf"(?:{_WORD}) {_CELL} {_TALLIED}"
 _RULES = dict(

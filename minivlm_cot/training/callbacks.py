@@ -60,7 +60,7 @@ class Kernels(Callback):
 
     def before_fit(self, run):
         if run.config.gradient_checkpointing:
-            run.model.language_model.gradient_checkpointing_enable(dict(use_reentrant=False))
+            run.model.language_model.activation_checkpointing_enable(dict(use_reentrant=False))
 
     def around_fit(self, run):
         return fast_attention(run.model)
@@ -164,6 +164,7 @@ def check_weights(
 
 
 def _advice(config):
+    "What to change where numbers ran away"
     rates = f"lr_language {config.lr_language}, lr_projector {config.lr_projector}"
     return f"lower the learning rates ({rates})"
 

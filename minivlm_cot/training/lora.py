@@ -11,7 +11,7 @@ from ..core.basics import check_sizes, InputError, real_number, whole_number
 # %% ../../nbs/05_training/13_lora.ipynb #6a9cda58
 def add_lora(
     model,  # a MiniVLM
-    rank: int = 16,  # of the corrections; 8 to 64 is usual
+    rank: int = 16,  # of the corrections: so many directions of a matrix may change
     alpha: int | None = None,  # the correction is scaled by alpha / rank; None: twice the rank
     dropout: float = 0.05,  # on the corrections' input
 ):  # a peft model, used like the MiniVLM; `merge_and_unload()` gives a MiniVLM back

@@ -113,43 +113,6 @@ def _style(*names):
 
 _CARD_CSS = to_xml(_style("colours", "cards"), indent=False)
 
-# %% ../../nbs/08_visualization/03_cards.ipynb #69a7dace
-def reasoning_card(
-    row: dict,  # from `make_row`
-    image,  # the question's picture: a PIL image or a file; `picture_of(example)` for a scene
-    alt: str = "",  # what it shows, for who cannot see it, such as the example's caption
-) -> str:  # HTML that needs nothing else
-    "Write one question as a card: all answers, and every step of the chains with its mark"
-    card = Article(
-        Img(src=_data_uri(open_image(image)), alt=alt or "the picture the question is about"),
-        Div(
-            P(f"{_kind(row)} · {_outcome(row)}", cls="kind"),
-            P(row["question"], cls="question"),
-            *(_block_tag(block, row["truth"]) for block in _blocks(row)),
-        ),
-        cls="cot-card",
-        aria_label=row["question"],
-    )
-    return _CARD_CSS + to_xml(card, indent=False)
-
-# %% ../../nbs/08_visualization/03_cards.ipynb #3326f5e0
-def _block_tag(block, truth):
-    "One strategy's answer, below its chain where it wrote one"
-    look, truth = block.look, None if block.right or truth is None else f"(truth: {truth})"
-    said = P(
-        _mark_tag(block.mark),
-        "Answer: ",
-        Strong(block.answer or "(none)"),
-        truth and (" ", Span(truth, cls="name")),
-    )
-    if block.steps is None:
-        return Div(P(look.asked, cls="name"), said, cls=f"arm {look.css}")
-    steps = [_step_tag(s) for s in block.steps]
-    if block.stops_short:
-        steps.append(Li(_SHORT, cls="why"))
-    chain = Ol(*(steps or [Li("(it wrote no steps)")]))
-    return Div(P(look.asked + _rule_note(block), cls="name"), chain, said, cls=f"arm {look.css}")
-
 # %% ../../nbs/08_visualization/03_cards.ipynb #730f3cf8
 def _mark_tag(mark):
     "A mark that a screen reader can read"
@@ -173,6 +136,78 @@ def _kind(row):
     known = [str(row[k]).replace("_", " ") for k in ("group", "family") if row.get(k)]
     hops = f" · {row['hops']} hop{'s' * (row['hops'] > 1)}" if row.get("hops") else ""
     return (" · ".join(known) or "question") + hops
+
+# %% ../../nbs/08_visualization/03_cards.ipynb #3326f5e0
+def _block_tag(block, truth):
+    "One strategy's answer, below its chain where it wrote one"
+    look, truth = block.look, None if block.right or truth is None else f"(truth: {truth})"
+    said = P(
+        _mark_tag(block.mark),
+        "Answer: ",
+        Strong(block.answer or "(none)"),
+        truth and (" ", Span(truth, cls="name")),
+    )
+    if block.steps is None:
+        return Div(P(look.asked, cls="name"), said, cls=f"arm {look.css}")
+    steps = [_step_tag(s) for s in block.steps]
+    if block.stops_short:
+        steps.append(Li(_SHORT, cls="why"))
+    chain = Ol(*(steps or [Li("(it wrote no steps)")]))
+    return Div(P(look.asked + _rule_note(block), cls="name"), chain, said, cls=f"arm {look.css}")
+
+# %% ../../nbs/08_visualization/03_cards.ipynb #69a7dace
+def reasoning_card(
+    row: dict,  # from `make_row`
+    image,  # the question's picture: a PIL image or a file; `picture_of(example)` for a scene
+    alt: str = "",  # what it shows, for who cannot see it, such as the example's caption
+) -> str:  # HTML that needs nothing else
+    "Write one question as a card: all answers, and every step of the chains with its mark"
+    card = Article(
+        Img(src=_data_uri(open_image(image)), alt=alt or "the picture the question is about"),
+        Div(
+            P(f"{_kind(row)} · {_outcome(row)}", cls="kind"),
+            P(row["question"], cls="question"),
+            *(_block_tag(block, row["truth"]) for block in _blocks(row)),
+        ),
+        cls="cot-card",
+        aria_label=row["question"],
+    )
+    return _CARD_CSS + to_xml(card, indent=False)
+
+# %% ../../nbs/08_visualization/03_cards.ipynb #c2647998
+def _write_lines(ax, lines, high):
+    "Write lines of text below each other; `high` is the height of the axes in inches"
+    for i, (text, colour, weight) in enumerate(lines):
+        y = 1 - (0.1 + 0.19 * i) / high
+        look = dict(color=colour, weight=weight, fontsize=9, parse_math=False)
+        ax.text(0, y, text, va="top", transform=ax.transAxes, **look)
+
+# %% ../../nbs/08_visualization/03_cards.ipynb #e4d5690a
+def _step_lines(step, width):
+    "A step with its mark, as lines"
+    mark, why = _MARKS[_verdict(step)], f"  ({step['why']})" if step["why"] else ""
+    text = f"{mark.sign} {step['text']}{why}"
+    wrapped = textwrap.wrap(text, width, initial_indent="  ", subsequent_indent=" " * 6)
+    return [(t, mark.colour, "normal") for t in wrapped]
+
+# %% ../../nbs/08_visualization/03_cards.ipynb #89334606
+def _comparison_lines(row, width):
+    "What stands beside a picture: (text, colour, weight) per line"
+    lines = [(t, "black", "bold") for t in textwrap.wrap(row["question"], width)]
+    for block in _blocks(row):
+        label = block.look.label[:1].upper() + block.look.label[1:]
+        said = f"{block.answer or '(no answer)'} {block.mark.sign}"
+        if block.steps is None:
+            lines.append((f"{label}: {said}", block.mark.colour, "normal"))
+            continue
+        lines.append((f"{label}:", "black", "normal"))
+        for step in block.steps:
+            lines += _step_lines(step, width)
+        if block.stops_short:
+            lines.append((f"  {_SHORT}", WRONG, "normal"))
+        lines.append((f"Answer: {said}", block.mark.colour, "normal"))
+    last, *look = lines[-1]
+    return [*lines[:-1], (f"{last}    truth: {row['truth']}", *look)]
 
 # %% ../../nbs/08_visualization/03_cards.ipynb #73fa00eb
 def plot_comparison(
@@ -205,38 +240,3 @@ def plot_comparison(
         _write_lines(right, lines, high)
     plt.close(fig)
     return fig
-
-# %% ../../nbs/08_visualization/03_cards.ipynb #c2647998
-def _write_lines(ax, lines, high):
-    "Write lines of text below each other; `high` is the height of the axes in inches"
-    for i, (text, colour, weight) in enumerate(lines):
-        y = 1 - (0.1 + 0.19 * i) / high
-        look = dict(color=colour, weight=weight, fontsize=9, parse_math=False)
-        ax.text(0, y, text, va="top", transform=ax.transAxes, **look)
-
-# %% ../../nbs/08_visualization/03_cards.ipynb #89334606
-def _comparison_lines(row, width):
-    "What stands beside a picture: (text, colour, weight) per line"
-    lines = [(t, "black", "bold") for t in textwrap.wrap(row["question"], width)]
-    for block in _blocks(row):
-        label = block.look.label[:1].upper() + block.look.label[1:]
-        said = f"{block.answer or '(no answer)'} {block.mark.sign}"
-        if block.steps is None:
-            lines.append((f"{label}: {said}", block.mark.colour, "normal"))
-            continue
-        lines.append((f"{label}:", "black", "normal"))
-        for step in block.steps:
-            lines += _step_lines(step, width)
-        if block.stops_short:
-            lines.append((f"  {_SHORT}", WRONG, "normal"))
-        lines.append((f"Answer: {said}", block.mark.colour, "normal"))
-    last, *look = lines[-1]
-    return [*lines[:-1], (f"{last}    truth: {row['truth']}", *look)]
-
-# %% ../../nbs/08_visualization/03_cards.ipynb #e4d5690a
-def _step_lines(step, width):
-    "A step with its mark, as lines"
-    mark, why = _MARKS[_verdict(step)], f"  ({step['why']})" if step["why"] else ""
-    text = f"{mark.sign} {step['text']}{why}"
-    wrapped = textwrap.wrap(text, width, initial_indent="  ", subsequent_indent=" " * 6)
-    return [(t, mark.colour, "normal") for t in wrapped]

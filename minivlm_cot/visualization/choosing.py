@@ -85,6 +85,33 @@ def choose_cards(
     cards = {k: [card(r) for r in choose_rows(rest, k, n)] for k in OUTCOMES}
     return {"hero": [card(hero)] if hero else []} | cards
 
+# %% ../../nbs/08_visualization/04_choosing.ipynb #4c08fbe4
+def _signed(x):
+    "With its sign, and a real minus"
+    return f"{x:+.1f}".replace("-", "−")
+
+
+def _percent(x, digits=1):
+    "A share in per cent; – where it is not known"
+    return "–" if x is None else f"{100 * x:.{digits}f}%"
+
+# %% ../../nbs/08_visualization/04_choosing.ipynb #2c1fa9dc
+def _p_of(s):
+    return s["p"] if "p" in s else s["mcnemar_p"]  # older results know McNemar's alone
+
+
+def _p_text(p):
+    "p with as many digits as it deserves"
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}" if p < 0.01 else f"p = {p:.2f}"
+
+# %% ../../nbs/08_visualization/04_choosing.ipynb #57e00cc3
+def _alone(s, look):
+    "What can be said where there is nothing to compare with"
+    arm = s["arms"][look.name]
+    low, high = (f"{100 * v:.1f}" for v in arm["accuracy_ci"])
+    found = f"{_percent(arm['accuracy'])} of {s['n']:,} questions"
+    return f"“{look.label}” was right on {found} (95% interval {low} … {high})."
+
 # %% ../../nbs/08_visualization/04_choosing.ipynb #a24dd42e
 def verdict(
     s: dict,  # a summary: `Report.to_dict()`, one of its groups, or `Report.compare("a", "b")`
@@ -109,27 +136,3 @@ def verdict(
         same = f"Between {first} and {second} this exam of {s['n']:,} questions could show"
         return f"{same} no difference {span}."
     return f"{first} was right {'more' if points > 0 else 'less'} often than {second} {span}."
-
-# %% ../../nbs/08_visualization/04_choosing.ipynb #57e00cc3
-def _alone(s, look):
-    "What can be said where there is nothing to compare with"
-    arm = s["arms"][look.name]
-    low, high = (f"{100 * v:.1f}" for v in arm["accuracy_ci"])
-    found = f"{_percent(arm['accuracy'])} of {s['n']:,} questions"
-    return f"“{look.label}” was right on {found} (95% interval {low} … {high})."
-
-# %% ../../nbs/08_visualization/04_choosing.ipynb #4c08fbe4
-def _signed(x):
-    return f"{x:+.1f}".replace("-", "−")
-
-
-def _percent(x, digits=1):
-    return "–" if x is None else f"{100 * x:.{digits}f}%"
-
-# %% ../../nbs/08_visualization/04_choosing.ipynb #2c1fa9dc
-def _p_of(s):
-    return s["p"] if "p" in s else s["mcnemar_p"]  # older results know McNemar's alone
-
-
-def _p_text(p):
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}" if p < 0.01 else f"p = {p:.2f}"

@@ -22,29 +22,13 @@ from minivlm_cot.visualization.images import (
     STYLE,
 )
 
-# %% ../../nbs/08_visualization/02_figures.ipynb #89a0ffd6
-def plot_losses(
-    runs,  # a history, a metrics.jsonl or its folder; or a dict name → any of these
-    smooth: int = 25,  # steps that the thick line averages over; 1 shows the raw losses alone
-):  # matplotlib Figure
-    """Plot the training loss over the steps: raw and thin, smoothed and thick
-
-    The scale is logarithmic: a fall from 0.2 to 0.1 is as much worth seeing as one from 2 to 1.
-    """
-    named = runs if isinstance(runs, dict) else {"loss": runs}
-    curves = {name: _losses(run, name) for name, run in named.items()}
-    with plt.style.context(STYLE):
-        fig, ax = plt.subplots()
-        for i, (name, (steps, losses)) in enumerate(curves.items()):
-            colour = ARM_COLOURS.get(name, _STAGE_COLOURS[i % len(_STAGE_COLOURS)])
-            if smooth > 1:
-                ax.plot(steps, losses, color=colour, lw=0.6, alpha=0.3)
-            ax.plot(steps, _smooth(losses, smooth), color=colour, lw=2, label=name)
-        ax.set(xlabel="training step", ylabel="loss, nats per token", yscale="log")
-        if isinstance(runs, dict):
-            _no_formulas(ax.legend().get_texts())
-    plt.close(fig)
-    return fig
+# %% ../../nbs/08_visualization/02_figures.ipynb #19910eee
+def _smooth(values, width):
+    "Mean over a window centred on each value: one of the past alone lags behind a falling loss"
+    half, sums = max(width - 1, 0) // 2, np.cumsum([0.0, *values])
+    i = np.arange(len(values))
+    low, high = np.maximum(i - half, 0), np.minimum(i + half + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)
 
 # %% ../../nbs/08_visualization/02_figures.ipynb #50a0b787
 def _losses(run, name):
@@ -71,13 +55,39 @@ def _kept_losses(path):
     rows = [r for r in read_jsonl(path) if "loss" in r]
     return [r.get("step", i) for i, r in enumerate(rows, 1)], [r["loss"] for r in rows]
 
-# %% ../../nbs/08_visualization/02_figures.ipynb #19910eee
-def _smooth(values, width):
-    "Mean over a window centred on each value: one of the past alone lags behind a falling loss"
-    half, sums = max(width - 1, 0) // 2, np.cumsum([0.0, *values])
-    i = np.arange(len(values))
-    low, high = np.maximum(i - half, 0), np.minimum(i + half + 1, len(values))
-    return (sums[high] - sums[low]) / (high - low)
+# %% ../../nbs/08_visualization/02_figures.ipynb #89a0ffd6
+def plot_losses(
+    runs,  # a history, a metrics.jsonl or its folder; or a dict name → any of these
+    smooth: int = 25,  # steps that the thick line averages over; 1 shows the raw losses alone
+):  # matplotlib Figure
+    """Plot the training loss over the steps: raw and thin, smoothed and thick
+
+    The scale is logarithmic: a fall from 0.2 to 0.1 is as much worth seeing as one from 2 to 1.
+    """
+    named = runs if isinstance(runs, dict) else {"loss": runs}
+    curves = {name: _losses(run, name) for name, run in named.items()}
+    with plt.style.context(STYLE):
+        fig, ax = plt.subplots()
+        for i, (name, (steps, losses)) in enumerate(curves.items()):
+            colour = ARM_COLOURS.get(name, _STAGE_COLOURS[i % len(_STAGE_COLOURS)])
+            if smooth > 1:
+                ax.plot(steps, losses, color=colour, lw=0.6, alpha=0.3)
+            ax.plot(steps, _smooth(losses, smooth), color=colour, lw=2, label=name)
+        ax.set(xlabel="training step", ylabel="loss, nats per token", yscale="log")
+        if isinstance(runs, dict):
+            _no_formulas(ax.legend().get_texts())
+    plt.close(fig)
+    return fig
+
+# %% ../../nbs/08_visualization/02_figures.ipynb #28762551
+def _validation_line(ax, look, points, n):
+    "One strategy's points, with their band where the number of questions is known"
+    steps, accuracy = np.asarray(points, dtype=float).T[:2]
+    percent, colour = 100 * accuracy, look.colour
+    ax.plot(steps, percent, look.mark + "-", color=colour, lw=2, ms=5, label=look.label)
+    if n:
+        error = 196 * np.sqrt(accuracy * (1 - accuracy) / n)
+        ax.fill_between(steps, percent - error, percent + error, color=colour, alpha=0.15, lw=0)
 
 # %% ../../nbs/08_visualization/02_figures.ipynb #226e34fd
 def plot_validation(
@@ -99,40 +109,28 @@ def plot_validation(
     plt.close(fig)
     return fig
 
-# %% ../../nbs/08_visualization/02_figures.ipynb #28762551
-def _validation_line(ax, look, points, n):
-    "One strategy's points, with their band where the number of questions is known"
-    steps, accuracy = np.asarray(points, dtype=float).T[:2]
-    percent, colour = 100 * accuracy, look.colour
-    ax.plot(steps, percent, look.mark + "-", color=colour, lw=2, ms=5, label=look.label)
-    if n:
-        error = 196 * np.sqrt(accuracy * (1 - accuracy) / n)
-        ax.fill_between(steps, percent - error, percent + error, color=colour, alpha=0.15, lw=0)
+# %% ../../nbs/08_visualization/02_figures.ipynb #4f59976f2
+def _family_lines(report, whole=None):
+    "(name, summary, is it a group?) from the easiest group to the deepest"
+    whole = whole or report.to_dict()
+    of = {str(r["family"]): str(r["group"]) for r in report.rows if r["family"] is not None}
+    lines = [("all questions", whole, True)]
+    for g, s in whole["groups"].items():
+        lines.append((_group_name(report, g), s, True))
+        inside = {f: t for f, t in whole["families"].items() if of[f] == g}
+        lines += [(f.replace("_", " "), t, False) for f, t in inside.items()]
+    return lines
 
-# %% ../../nbs/08_visualization/02_figures.ipynb #45b99874
-def plot_accuracy(
-    report,  # a `Report`, of any number of strategies
-):  # matplotlib Figure
-    """Plot the accuracy per family with 95% intervals, grouped by depth
 
-    Each strategy has its colour and mark; a grey line shows what a random guess would earn.
-    """
-    lines, shown = _family_lines(report), looks(report.names)
-    row_height = max(0.34, 0.12 * len(shown))  # inches
-    with plt.style.context([STYLE, {"axes.grid.axis": "x"}]):
-        fig, ax = plt.subplots(figsize=(6.6, 0.7 + row_height * len(lines)))
-        for y, (_, s, is_group) in enumerate(lines):
-            _accuracy_line(ax, y, s, shown, is_group)
-        _name_lines(ax, lines)
-        for look in shown.values():
-            ax.plot([], [], look.mark, color=look.colour, label=look.label)
-        ax.plot([], [], color=GREY, label="random guess")
-        columns = len(shown) + 1 if len(shown) < 4 else 3
-        handles = ax.get_legend_handles_labels()
-        legend = fig.legend(*handles, loc="outside upper center", ncols=columns)
-        _no_formulas(legend.get_texts())
-    plt.close(fig)
-    return fig
+def _group_name(report, group):
+    "A group's name and how deep its questions are, such as “deep, 3–6 hops”"
+    rows = (r for r in report.rows if str(r["group"]) == group)
+    hops = sorted({r["hops"] for r in rows if r["hops"] is not None})
+    name = group.replace("_", " ")
+    if not hops:
+        return name
+    span = f"{hops[0]}–{hops[-1]}" if len(hops) > 1 else hops[0]
+    return f"{name}, {span} hop{'s' * (hops[-1] > 1)}"
 
 # %% ../../nbs/08_visualization/02_figures.ipynb #4f59976f
 def _accuracy_line(ax, y, s, shown, is_group):
@@ -165,25 +163,27 @@ def _name_lines(ax, lines):
         label.set_fontweight("bold" if is_group else "normal")
     _no_formulas(ax.get_yticklabels())
 
-# %% ../../nbs/08_visualization/02_figures.ipynb #4f59976f2
-def _family_lines(report, whole=None):
-    "(name, summary, is it a group?) from the easiest group to the deepest"
-    whole = whole or report.to_dict()
-    of = {str(r["family"]): str(r["group"]) for r in report.rows if r["family"] is not None}
-    lines = [("all questions", whole, True)]
-    for g, s in whole["groups"].items():
-        lines.append((_group_name(report, g), s, True))
-        inside = {f: t for f, t in whole["families"].items() if of[f] == g}
-        lines += [(f.replace("_", " "), t, False) for f, t in inside.items()]
-    return lines
+# %% ../../nbs/08_visualization/02_figures.ipynb #45b99874
+def plot_accuracy(
+    report,  # a `Report`, of any number of strategies
+):  # matplotlib Figure
+    """Plot the accuracy per family with 95% intervals, grouped by depth
 
-
-def _group_name(report, group):
-    "A group's name and how deep its questions are, such as “deep, 3–6 hops”"
-    rows = (r for r in report.rows if str(r["group"]) == group)
-    hops = sorted({r["hops"] for r in rows if r["hops"] is not None})
-    name = group.replace("_", " ")
-    if not hops:
-        return name
-    span = f"{hops[0]}–{hops[-1]}" if len(hops) > 1 else hops[0]
-    return f"{name}, {span} hop{'s' * (hops[-1] > 1)}"
+    Each strategy has its colour and mark; a grey line shows what a random guess would earn.
+    """
+    lines, shown = _family_lines(report), looks(report.names)
+    row_height = max(0.34, 0.12 * len(shown))  # inches
+    with plt.style.context([STYLE, {"axes.grid.axis": "x"}]):
+        fig, ax = plt.subplots(figsize=(6.6, 0.7 + row_height * len(lines)))
+        for y, (_, s, is_group) in enumerate(lines):
+            _accuracy_line(ax, y, s, shown, is_group)
+        _name_lines(ax, lines)
+        for look in shown.values():
+            ax.plot([], [], look.mark, color=look.colour, label=look.label)
+        ax.plot([], [], color=GREY, label="random guess")
+        columns = len(shown) + 1 if len(shown) < 4 else 3
+        handles = ax.get_legend_handles_labels()
+        legend = fig.legend(*handles, loc="outside upper center", ncols=columns)
+        _no_formulas(legend.get_texts())
+    plt.close(fig)
+    return fig

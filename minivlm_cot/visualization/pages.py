@@ -48,39 +48,9 @@ def cards_page(
         content += map(_bare, below) if below else [P("There is none.", cls="soft")]
     return _page(title, Main(*content))
 
-# %% ../../nbs/08_visualization/06_pages.ipynb #caa3107d
-def report_page(
-    report,  # a `Report`, of any number of strategies; the first two are compared
-    figures: dict,  # caption → matplotlib Figure, picture or image file
-    cards: dict,  # from `choose_cards`
-    out,  # the file to write, or a folder that gets an index.html
-    title: str = "Does a small model answer better when it thinks step by step?",
-) -> Path:  # the file written
-    """Write the page that tells a visitor in a minute what thinking is and what it bought
-
-    Where it failed stands there with the same room.
-    """
-    exam = _exam(report)
-    main = Main(
-        _hero(exam, cards),
-        _headline(exam),
-        H2("Kind by kind"),
-        _family_table(exam),
-        *_figures(figures),
-        *(_section(exam, outcome, cards.get(outcome, [])) for outcome in OUTCOMES),
-        _words(exam),
-        _method(exam),
-    )
-    out = Path(out)
-    if out.suffix.lower() not in (".html", ".htm"):
-        out = out / "index.html"
-    with atomic_path(out) as path:
-        page = _page(title, Header(H1(title), _lead(exam)), main)
-        Path(path).write_text(page, encoding="utf-8")
-    return out
-
 # %% ../../nbs/08_visualization/06_pages.ipynb #83222a61
 def _figures(figures):
+    "Each figure with its caption, which also says what it shows to who cannot see it"
     return [
         Figure(Img(src=_data_uri(figure), alt=caption), Figcaption(caption))
         for caption, figure in figures.items()
@@ -220,3 +190,34 @@ def _words(exam):
     if "direct" not in exam.looks:
         del words["direct"]
     return H2("What the words mean"), _list(words)
+
+# %% ../../nbs/08_visualization/06_pages.ipynb #caa3107d
+def report_page(
+    report,  # a `Report`, of any number of strategies; the first two are compared
+    figures: dict,  # caption → matplotlib Figure, picture or image file
+    cards: dict,  # from `choose_cards`
+    out,  # the file to write, or a folder that gets an index.html
+    title: str = "Does a small model answer better when it thinks step by step?",
+) -> Path:  # the file written
+    """Write the page that tells a visitor in a minute what thinking is and what it bought
+
+    Where it failed stands there with the same room.
+    """
+    exam = _exam(report)
+    main = Main(
+        _hero(exam, cards),
+        _headline(exam),
+        H2("Kind by kind"),
+        _family_table(exam),
+        *_figures(figures),
+        *(_section(exam, outcome, cards.get(outcome, [])) for outcome in OUTCOMES),
+        _words(exam),
+        _method(exam),
+    )
+    out = Path(out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        out = out / "index.html"
+    with atomic_path(out) as path:
+        page = _page(title, Header(H1(title), _lead(exam)), main)
+        Path(path).write_text(page, encoding="utf-8")
+    return out

@@ -44,29 +44,9 @@ class _Exam:
 def _exam(report):
     return _Exam(report, report.to_dict(), looks(report.names))
 
-# %% ../../nbs/08_visualization/05_results.ipynb #4331eacd
-def _headline(exam):
-    "The numbers that matter most: the deepest group, or everything where there are no groups"
-    groups, s, what = exam.whole["groups"], exam.whole, "questions"
-    if groups:
-        key = "deep" if "deep" in groups else list(groups)[-1]
-        s, what = groups[key], f"questions of the group “{_group_name(exam.report, key)}”"
-    title = "What the thinking bought"
-    if not exam.is_usual:
-        title = " and ".join(f"“{look.label}”" for look in exam.pair)
-    tiles = [_accuracy_tile(look, s["arms"][name]) for name, look in exam.looks.items()]
-    if s["difference"] is not None:
-        tiles.append(_difference_tile(exam, s))
-    tiles += [_steps_tile(exam, look, s) for look in exam.with_chains]
-    return (
-        H2(title),
-        P(f"On {s['n']:,} {what}: {verdict(s)}", cls="verdict"),
-        Div(*tiles, cls="tiles"),
-        _bars(exam),
-    )
-
 # %% ../../nbs/08_visualization/05_results.ipynb #52a8da6f
 def _tile(css, number, words, more):
+    "A number, large, with what it means, and more in small letters"
     return Div(B(number), words, Br(), Span(more, cls="soft"), cls=f"tile {css}".strip())
 
 
@@ -119,25 +99,61 @@ def _bar(look, accuracy):
         beside = dict(cls="beside", style=f"left:{width:.1f}%")
     return Div(I(style=f"width:{width:.1f}%"), Span(label, **beside), cls=f"bar {look.css}")
 
-# %% ../../nbs/08_visualization/05_results.ipynb #b9170a7b
-def _family_table(exam):
-    "Every group and family as a table, each family with a question of its kind"
-    rows = exam.report.rows
-    asked = {str(r["family"]).replace("_", " "): r["question"] for r in reversed(rows)}
-    lines = _family_lines(exam.report, exam.whole)
-    for name, split in exam.report.splits.items():
-        lines.append((f"beyond training: {name.replace('_', ' ')}", split.to_dict(), True))
-    body = []
-    for name, s, is_group in lines:
-        kind = Th(name, None if is_group else Small(asked[name]), scope="row")
-        body.append(Tr(kind, *_cells(exam, s, is_group), cls="group" if is_group else None))
-    head = Tr(*(Th(*words, scope="col") for words in _head(exam)))
-    note = "Share of right answers in %; small: 95% intervals."
+# %% ../../nbs/08_visualization/05_results.ipynb #4331eacd
+def _headline(exam):
+    "The numbers that matter most: the deepest group, or everything where there are no groups"
+    groups, s, what = exam.whole["groups"], exam.whole, "questions"
+    if groups:
+        key = "deep" if "deep" in groups else list(groups)[-1]
+        s, what = groups[key], f"questions of the group “{_group_name(exam.report, key)}”"
+    title = "What the thinking bought"
+    if not exam.is_usual:
+        title = " and ".join(f"“{look.label}”" for look in exam.pair)
+    tiles = [_accuracy_tile(look, s["arms"][name]) for name, look in exam.looks.items()]
+    if s["difference"] is not None:
+        tiles.append(_difference_tile(exam, s))
+    tiles += [_steps_tile(exam, look, s) for look in exam.with_chains]
+    return (
+        H2(title),
+        P(f"On {s['n']:,} {what}: {verdict(s)}", cls="verdict"),
+        Div(*tiles, cls="tiles"),
+        _bars(exam),
+    )
+
+# %% ../../nbs/08_visualization/05_results.ipynb #0124ac98
+def _accuracy_cell(arm):
+    "A share with its interval; a split may not have been asked in every way"
+    if arm is None:
+        return ["–"]
+    low, high = (f"{100 * v:.1f}" for v in arm["accuracy_ci"])
+    return [f"{100 * arm['accuracy']:.1f}", Small(f"{low} … {high}")]
+
+
+def _difference_cells(s, is_group):
+    "The difference with its interval, and p for groups"
+    if s["difference"] is None:
+        return [["–"], [""]]
+    low, high = (_signed(100 * v) for v in s["difference_ci"])
+    p = _p_text(_p_of(s)).removeprefix("p ").removeprefix("= ")
+    return [[_signed(100 * s["difference"]), Small(f"{low} … {high}")], [p if is_group else ""]]
+
+# %% ../../nbs/08_visualization/05_results.ipynb #e309f37e
+def _cells(exam, s, is_group):
+    "The numbers of one line; – where one is not known"
+    b, chains = s["baselines"], exam.with_chains or exam.pair[:1]
+    cells = [[f"{s['n']:,}"], *(_accuracy_cell(s["arms"].get(name)) for name in exam.looks)]
     if len(exam.pair) == 2:
-        note += " p is given for groups only: among many families one falls below 0.05 by luck."
-    scroll = dict(role="region", aria_label="Results per kind of question", tabindex="0")
-    table = Table(Thead(head), Tbody(*body))
-    return Div(table, cls="scroll", **scroll), P(note, cls="soft")
+        cells += _difference_cells(s, is_group)
+    steps = [s["arms"].get(k.name, {}).get("chains", {}).get("process_accuracy") for k in chains]
+    cells.append([" / ".join(_percent(x).rstrip("%") for x in steps)])
+    if blind := _blind_names(exam):
+        cells.append([" / ".join(_whole_percent(b.get(f"blind_{name}")) for name in blind)])
+    cells += [[_whole_percent(b.get(name))] for name in ("majority", "random")]
+    return [Td(*cell) for cell in cells]
+
+
+def _whole_percent(x):
+    return _percent(x, 0).rstrip("%")
 
 # %% ../../nbs/08_visualization/05_results.ipynb #87bb1969
 def _blind_names(exam):
@@ -163,40 +179,81 @@ def _head(exam):
     columns += [["always the", "commonest"], ["random", "guess"]]
     return [[part for word in words for part in (Br(), word)][1:] for words in columns]
 
-# %% ../../nbs/08_visualization/05_results.ipynb #e309f37e
-def _cells(exam, s, is_group):
-    "The numbers of one line; – where one is not known"
-    b, chains = s["baselines"], exam.with_chains or exam.pair[:1]
-    cells = [[f"{s['n']:,}"], *(_accuracy_cell(s["arms"].get(name)) for name in exam.looks)]
+# %% ../../nbs/08_visualization/05_results.ipynb #b9170a7b
+def _family_table(exam):
+    "Every group and family as a table, each family with a question of its kind"
+    rows = exam.report.rows
+    asked = {str(r["family"]).replace("_", " "): r["question"] for r in reversed(rows)}
+    lines = _family_lines(exam.report, exam.whole)
+    for name, split in exam.report.splits.items():
+        lines.append((f"beyond training: {name.replace('_', ' ')}", split.to_dict(), True))
+    body = []
+    for name, s, is_group in lines:
+        kind = Th(name, None if is_group else Small(asked[name]), scope="row")
+        body.append(Tr(kind, *_cells(exam, s, is_group), cls="group" if is_group else None))
+    head = Tr(*(Th(*words, scope="col") for words in _head(exam)))
+    note = "Share of right answers in %; small: 95% intervals."
     if len(exam.pair) == 2:
-        cells += _difference_cells(s, is_group)
-    steps = [s["arms"].get(k.name, {}).get("chains", {}).get("process_accuracy") for k in chains]
-    cells.append([" / ".join(_percent(x).rstrip("%") for x in steps)])
-    if blind := _blind_names(exam):
-        cells.append([" / ".join(_whole_percent(b.get(f"blind_{name}")) for name in blind)])
-    cells += [[_whole_percent(b.get(name))] for name in ("majority", "random")]
-    return [Td(*cell) for cell in cells]
+        note += " p is given for groups only: among many families one falls below 0.05 by luck."
+    scroll = dict(role="region", aria_label="Results per kind of question", tabindex="0")
+    table = Table(Thead(head), Tbody(*body))
+    return Div(table, cls="scroll", **scroll), P(note, cls="soft")
+
+# %% ../../nbs/08_visualization/05_results.ipynb #e78b969d
+def _paired(exam):
+    "The table behind the difference, and how it was tested"
+    if len(exam.pair) == 1:
+        return " The interval of its share resamples whole pictures."
+    s, (first, second) = exam.whole, exam.pair
+    t, who = s["table"], "Both"
+    if len(exam.looks) > 2:
+        who = f"Of {first.short} and {second.short}, both"
+    return (
+        f" {who} were right on {t['both']:,} questions, only {first.short} on "
+        f"{t[f'{first.name}_only']:,}, only {second.short} on {t[f'{second.name}_only']:,}, "
+        f"neither on {t['neither']:,}. p is by {_test_of(s)}; the interval of the difference "
+        f"resamples whole pictures. A true difference of {100 * s['smallest_detectable']:.1f} "
+        "points over all questions is noticed in four of five such exams."
+    )
 
 
-def _whole_percent(x):
-    return _percent(x, 0).rstrip("%")
+def _test_of(s):
+    "The test behind p, in words"
+    flips = "sign-flip" in s.get("p_method", "")
+    return "sign flips over pictures" if flips else "the exact McNemar test on these pairs"
 
-# %% ../../nbs/08_visualization/05_results.ipynb #0124ac98
-def _accuracy_cell(arm):
-    "A share with its interval; a split may not have been asked in every way"
-    if arm is None:
-        return ["–"]
-    low, high = (f"{100 * v:.1f}" for v in arm["accuracy_ci"])
-    return [f"{100 * arm['accuracy']:.1f}", Small(f"{low} … {high}")]
+# %% ../../nbs/08_visualization/05_results.ipynb #250afa06
+def _chain_facts(s):
+    "How the steps were marked, and how often chain and answer disagree, in sentences"
+    c = s["chain_by_answer"]
+    if s["chain_rule"] == "older":
+        return (
+            " The chains were marked by an older rule, which never asked whether a step belongs "
+            "to its question."
+        )
+    if c is None:
+        return (
+            " The chains could not be checked: nobody has written down what is in these pictures."
+        )
+    beside = ""
+    if s["beside_rate"] is not None:
+        beside = (
+            f" Of all steps, {_percent(s['beside_rate'])} are true but beside the question "
+            f"and {_percent(s['false_rate'])} false."
+        )
+    return (
+        f"{beside} {c['only_answer_right']:,} right answers stand below a chain that is not right, "
+        f"{c['only_chain_right']:,} wrong answers below a right one."
+    )
 
-
-def _difference_cells(s, is_group):
-    "The difference with its interval, and p for groups"
-    if s["difference"] is None:
-        return [["–"], [""]]
-    low, high = (_signed(100 * v) for v in s["difference_ci"])
-    p = _p_text(_p_of(s)).removeprefix("p ").removeprefix("= ")
-    return [[_signed(100 * s["difference"]), Small(f"{low} … {high}")], [p if is_group else ""]]
+# %% ../../nbs/08_visualization/05_results.ipynb #43abd482
+def _all_chain_facts(exam):
+    "How the chains were marked, and how they agree with the answers, strategy by strategy"
+    if len(exam.with_chains) < 2:
+        return _chain_facts(exam.whole)
+    arms = exam.whole["arms"]
+    each = ((k.label, _chain_facts(arms[k.name]["chains"])) for k in exam.with_chains)
+    return "".join(f" “{label}”:{facts}" for label, facts in each)
 
 # %% ../../nbs/08_visualization/05_results.ipynb #40d94d9c
 def _method(exam):
@@ -224,58 +281,3 @@ def _fact(v):
     if isinstance(v, float):
         return f"{v:,.4g}"
     return f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else v
-
-# %% ../../nbs/08_visualization/05_results.ipynb #e78b969d
-def _paired(exam):
-    "The table behind the difference, and how it was tested"
-    if len(exam.pair) == 1:
-        return " The interval of its share resamples whole pictures."
-    s, (first, second) = exam.whole, exam.pair
-    t, who = s["table"], "Both"
-    if len(exam.looks) > 2:
-        who = f"Of {first.short} and {second.short}, both"
-    return (
-        f" {who} were right on {t['both']:,} questions, only {first.short} on "
-        f"{t[f'{first.name}_only']:,}, only {second.short} on {t[f'{second.name}_only']:,}, "
-        f"neither on {t['neither']:,}. p is by {_test_of(s)}; the interval of the difference "
-        f"resamples whole pictures. A true difference of {100 * s['smallest_detectable']:.1f} "
-        "points over all questions is noticed in four of five such exams."
-    )
-
-
-def _test_of(s):
-    "The test behind p, in words"
-    flips = "sign-flip" in s.get("p_method", "")
-    return "sign flips over pictures" if flips else "the exact McNemar test on these pairs"
-
-# %% ../../nbs/08_visualization/05_results.ipynb #43abd482
-def _all_chain_facts(exam):
-    "How the chains were marked, and how they agree with the answers, strategy by strategy"
-    if len(exam.with_chains) < 2:
-        return _chain_facts(exam.whole)
-    arms = exam.whole["arms"]
-    each = ((k.label, _chain_facts(arms[k.name]["chains"])) for k in exam.with_chains)
-    return "".join(f" “{label}”:{facts}" for label, facts in each)
-
-# %% ../../nbs/08_visualization/05_results.ipynb #250afa06
-def _chain_facts(s):
-    c = s["chain_by_answer"]
-    if s["chain_rule"] == "older":
-        return (
-            " The chains were marked by an older rule, which never asked whether a step belongs "
-            "to its question."
-        )
-    if c is None:
-        return (
-            " The chains could not be checked: nobody has written down what is in these pictures."
-        )
-    beside = ""
-    if s["beside_rate"] is not None:
-        beside = (
-            f" Of all steps, {_percent(s['beside_rate'])} are true but beside the question "
-            f"and {_percent(s['false_rate'])} false."
-        )
-    return (
-        f"{beside} {c['only_answer_right']:,} right answers stand below a chain that is not right, "
-        f"{c['only_chain_right']:,} wrong answers below a right one."
-    )
