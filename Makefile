@@ -45,39 +45,15 @@ test: $(VENV)/.dev
 lab: $(VENV)/.dev
 	$(BIN)/jupyter lab nbs
 
-docs: $(VENV)/.dev
-	$(BIN)/python tools/docs.py
-
-home: $(VENV)/.dev
-	$(BIN)/python tools/home.py
-
 figures: $(VENV)/.dev $(if $(NBS),,home)
 	$(BIN)/python tools/figures.py $(NBS)
 	$(BIN)/python tools/readme.py
 
-readme: $(VENV)/.dev
-	$(BIN)/python tools/readme.py
-
-structure: $(VENV)/.dev
-	$(BIN)/python tools/structure.py
-
-tidy: $(VENV)/.dev
-	$(BIN)/python tools/tidy.py
-
-sidebar: $(VENV)/.dev
-	$(BIN)/python tools/sidebar.py
+docs home readme structure tidy sidebar everything jupyter rhythm: $(VENV)/.dev
+	$(BIN)/python tools/$@.py
 
 ready seeds trainings benchmark parts waiting: $(VENV)/.dev
 	$(BIN)/python tools/everything.py $@
-
-everything: $(VENV)/.dev
-	$(BIN)/python tools/everything.py
-
-jupyter: $(VENV)/.dev
-	$(BIN)/python tools/jupyter.py
-
-rhythm: $(VENV)/.dev
-	$(BIN)/python tools/rhythm.py
 
 clean:
 	rm -rf $(VENV) _docs _proc build dist *.egg-info

@@ -21,7 +21,9 @@ NBS = Path(__file__).resolve().parent.parent / "nbs"
 
 
 def skipped(source, flags):
-    "Does a directive of the cell say that it is not to be run?"
+    "Is the cell not to be run: by a directive, or because it exports the library?"
+    if "nbdev_export()" in source:
+        return True
     words = re.findall(r"^#\|\s*(\S+)(?:\s+(\S+))?", source, re.M)
     return any(w == "eval:" and v == "false" or w in flags for w, v in words)
 
@@ -33,7 +35,7 @@ def run(path):
         if cell.cell_type != "code":
             continue
         cell.outputs = []
-        if skipped(cell.source, flags) or "nbdev_export()" in cell.source:
+        if skipped(cell.source, flags):
             continue
         shell.cell(cell)
         cell.outputs = [

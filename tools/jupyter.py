@@ -32,9 +32,7 @@ def executed(path):
     notebook = nbformat.read(path, as_version=4)
     flags = get_config().tst_flags.split()
     for cell in notebook.cells:
-        if cell.cell_type == "code" and (
-            skipped(cell.source, flags) or "nbdev_export()" in cell.source
-        ):
+        if cell.cell_type == "code" and skipped(cell.source, flags):
             cell.metadata["tags"] = ["skip-execution"]
     where = {"metadata": {"path": str(path.parent)}}
     quiet = ["--log-level=ERROR"]  # of its warning that it talks over TCP

@@ -15,8 +15,9 @@ import tokenize
 from pathlib import Path
 from statistics import median
 
+from docs import only_imports
 from sidebar import PATH
-from site_checks import cells_of, directives, notebooks_in
+from site_checks import cells_of, directives, notebooks_in, out_of_sight
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 IN_A_ROW, PICTURES = 3, 3
@@ -40,11 +41,7 @@ def chapters():
 def in_sight(source):
     "Does a visitor see this code? Imports and drawing fold, fixtures hide."
     words = directives(source)
-    hidden = {"hide", "default_exp", "code-fold:"} & set(words)
-    bare = [line for line in source.splitlines() if line.strip() and not line.startswith("#|")]
-    # `from .x import (` goes on over lines that are names alone
-    imports = all(re.match(r"(from|import)\s|[\w, ]+,?$|\)", line) for line in bare)
-    return not hidden and words.get("include:") != "false" and not imports
+    return not (out_of_sight(words) or "code-fold:" in words or only_imports(source))
 
 
 def longest_run(cells):

@@ -33,15 +33,16 @@ def cells_of(path):
         yield cell["cell_type"], "".join(cell["source"]), cell.get("outputs", [])
 
 
+def out_of_sight(words):
+    "Do a cell's directives hide it from visitors?"
+    return bool({"hide", "default_exp"} & set(words)) or words.get("include:") == "false"
+
+
 def shown_code(path):
     "Code cells that a visitor sees something of, as (their first line, source, outputs)"
     for kind, source, outputs in cells_of(path):
         words = directives(source)
-        if (
-            kind != "code"
-            or {"hide", "default_exp"} & set(words)
-            or words.get("include:") == "false"
-        ):
+        if kind != "code" or out_of_sight(words):
             continue
         lines = (line for line in source.splitlines() if line and not line.startswith("#"))
         yield next(lines, ""), source, outputs

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from docs import only_imports
-from site_checks import directives, notebooks_in
+from site_checks import directives, notebooks_in, out_of_sight
 
 NBS = Path(__file__).resolve().parent.parent / "nbs"
 PAGE = re.compile(r"\]\((?!https?:)([\w./-]+)\.html(#[^)\s]*)?\)")
@@ -25,8 +25,8 @@ def collapsed(kind, source):
     if kind == "raw":
         return True
     words = directives(source)
-    quiet = {"hide", "default_exp", "code-fold:"} & set(words) or words.get("include:") == "false"
-    return kind == "code" and bool(quiet or only_imports(source))
+    quiet = out_of_sight(words) or "code-fold:" in words
+    return kind == "code" and (quiet or only_imports(source))
 
 
 def to_notebooks(text, folder):
