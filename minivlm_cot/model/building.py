@@ -27,6 +27,7 @@ from ..core.machine import pick_device
 from ..core.records import fingerprint
 from .parts import MiniVLMConfig, out_of_memory
 from .vlm import MiniVLM
+from .maps import check_fit, fit_encoder
 
 # %% ../../nbs/03_model/06_building.ipynb #a1855145
 def _load_part(part, auto, what, vision=False, **kwargs):  # **: for transformers
@@ -79,6 +80,8 @@ def from_components(  # noqa: PLR0913 (what a model is built from)
     drop_cls: bool = False,  # leave out the encoder's summary vectors
     projector_hidden_size: int | None = None,  # None: the language model's width
     image_size: int | None = None,  # pixels a side; None: as the encoder's image processor makes
+    depths=None,  # of an encoder that gives a map: which maps, see `fit_encoder`
+    grid: str | None = None,  # of several maps: "coarse" or "fine"
     dtype=torch.float32,  # of the weights; keep fp32 for training and let `autocast` do the rest
     attn_implementation: str | None = None,  # None: transformers' choice
     device=None,  # None: the best there is
@@ -89,19 +92,19 @@ def from_components(  # noqa: PLR0913 (what a model is built from)
     chosen["dtype"] = dtype
     vision, vision_id = _load_part(vision, AutoModel, "vision encoder", vision=True, **chosen)
     language, language_id = _load_part(language, AutoModelForCausalLM, "language model", **chosen)
+    size = image_size or vision_id and _prepared_size(vision_id)
+    vision = fit_encoder(vision, size, depths, grid)
     config = MiniVLMConfig(
         vision_config=deepcopy(vision.config),  # a shared one would lose its attention setting
         text_config=deepcopy(language.config),
         projector_hidden_size=projector_hidden_size,
         drop_cls=drop_cls,
         pool=pool,
-        image_size=image_size or vision_id and _prepared_size(vision_id),
+        image_size=size,
         vision_id=vision_id,
         language_id=language_id,
     )
-    side = config.patches_per_side
-    if pool < 1 or side % pool:
-        raise InputError(f"pool={pool} does not divide the {side} patches of a side.")
+    check_fit(vision, config)
     model = cls(config, vision, language).to(pick_device(device))
     model.projector.to(dtype)
     model.new_projector = fingerprint(*model.projector.parameters())  # random: no part of identity
