@@ -5,6 +5,7 @@ from .prompts import format_prompt, holds_reasoning, parse_answer, split_chain, 
 from .prompts import undress
 from .labels import pack_texts, show_labels, tokenize_pairs
 from .batches import Collator, CoTReasoningDataset, show_sample
+from .packing import same_pictures
 from .readers import read_records, Rows
 from .aokvqa import coco_picture
 from .vqa import create_synthetic_rationale
