@@ -36,7 +36,7 @@ from ..visualization.figures import plot_accuracy
 from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
 from .demo import run_demo, train_demo
-from .options import command, give_advice, own_device
+from .options import command, give_advice, own_device, packed_by
 
 # %% ../../nbs/13_commands/04_train.ipynb #n79b5e6ac
 _USUAL = TrainConfig()  # where an option has the name of a field, it has its default
@@ -62,12 +62,12 @@ class TrainOptions:
     gradient_accumulation: int = _USUAL.gradient_accumulation  # batches per step, not for scenes
     lr_language: float = _USUAL.lr_language  # learning rate of the language model, not for scenes
     lr_projector: float = _USUAL.lr_projector  # of the projector, not for scenes
-    # rank of LoRA corrections instead of all of the language model, such as 16; not for scenes;
-    # needs peft
+    # rank of LoRA corrections to the language model, such as 16; not for scenes; needs peft
     lora: int = 0
-    # tokens per text, the picture not counted; left out: as many as the model has positions for;
-    # not for scenes
+    # tokens per text, without the picture; left out: as the model has positions; not for scenes
     max_length: int = None
+    # behind one picture: row, the texts of a row; picture, all questions about it; not for scenes
+    pack: str = "row"
     with_choices: store_true = False  # show the choices in the prompt, in both arms; not for scenes
     # learn all rationales of a question in each epoch, instead of one drawn; not for scenes
     every_rationale: store_true = False
@@ -89,7 +89,7 @@ def minivlm_train(options):
     "Train a model to reason step by step and to answer directly"
     sizes = ("limit", "epochs", "batch_size", "pool", "max_length", "gradient_accumulation")
     check_sizes(**{name: getattr(options, name) for name in sizes})
-    check_sizes(0, lora=options.lora), check_seed(options.seed)
+    check_sizes(0, lora=options.lora), check_seed(options.seed), packed_by(options.pack)
     give_advice(options.device)
     if options.source == "scenes":
         _train_on_scenes(options)
@@ -173,7 +173,7 @@ def _items(rows, model, processor, options):
         options.with_choices,
         most,
         options.seed,
-        together=True,
+        together=packed_by(options.pack),
         every_rationale=options.every_rationale,
     )
     if data.cut_rationales:
