@@ -187,6 +187,7 @@ def test_train_and_eval_refuse_before_they_begin(tmp_path, capsys, monkeypatch):
             dict(max_length=-5),
             dict(lora=-1),
             dict(pool=0),
+            dict(pack="pictures"),
             dict(gradient_accumulation=0),
             dict(seed=2**70),
             dict(device="abacus"),
@@ -255,6 +256,8 @@ def test_a_row_without_a_rationale_teaches_the_direct_arm_alone(monkeypatch, cap
     data = _items(rows, None, processor, TrainOptions(max_length=64))
     assert data.rows_per_arm == dict(cot=1, direct=2, caption=1)
     assert "cot: 1, direct: 2, caption: 1" in capsys.readouterr().out
+    assert len(_items(rows, None, processor, TrainOptions())) == 3  # a row is an item
+    assert len(_items(rows, None, processor, TrainOptions(pack="picture"))) == 2
 
 
 # ------------------------------------------------------------------ options

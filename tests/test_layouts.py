@@ -682,6 +682,65 @@ def test_viquae(tmp_path, split, pictures):
     assert (row["question"], row["image"].name) == (f"Who is in {split}?", f"512px-{split}.jpg")
 
 
+# ------------------------------------------------------------------ DAQUAR
+
+
+def daquar(root, form="lists", suffix=".png"):
+    parts = dict(train=range(1, 9), test=range(9, 12))
+    for n in range(1, 12):
+        draw(root / "nyu_depth_images" / f"image{n}{suffix}")
+    texts = {
+        part: "".join(
+            f"what is big in the image{n} ?\ntissue_box, cup\nhow many in the image{n} ?\n{n}\n"
+            for n in numbers
+        )
+        for part, numbers in parts.items()
+    }
+    for part, numbers in parts.items():
+        if form == "own":
+            write(root / f"qa.894.raw.{part}.txt", texts[part])
+        write(root / f"{part}.txt", "".join(f"image{n}\n" for n in numbers))
+    if form == "lists":
+        write(root / "qa.894.raw.txt", texts["train"] + texts["test"])
+    return root
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("form", ["own", "lists"])
+@pytest.mark.parametrize("split", ["train", "fit", "validation", "test"])
+def test_daquar(tmp_path, split, form, suffix):
+    rows = load_examples("daquar", split, folder=daquar(tmp_path, form, suffix))
+    ours = dict(train=range(1, 9), fit=[1, 4, 5, 6, 7], validation=[2, 3, 8], test=range(9, 12))
+    assert [r["image"].name for r in rows[::2]] == [f"image{n}{suffix}" for n in ours[split]]
+    assert [r["question_id"] for r in rows[:2]] == [f"image{ours[split][0]}/{k}" for k in (0, 1)]
+    assert (rows[0]["question"], rows[0]["direct_answers"]) == (
+        "what is big?",
+        ["cup, tissue box"],
+    )
+
+
+def test_daquar_an_answer_is_lost(tmp_path):
+    text = daquar(tmp_path) / "qa.894.raw.txt"
+    lines = text.read_text().splitlines()
+    write(text, "\n".join(lines[:-1]))
+    fails("43 lines", "a line is missing", source="daquar", split="train", folder=tmp_path)
+    write(text, "\n".join(lines[:5] + lines[6:] + ["2"]))
+    fails("line 6, names a picture", source="daquar", split="train", folder=tmp_path)
+
+
+def test_daquar_a_question_without_a_picture_is_left_out(tmp_path):
+    text = daquar(tmp_path) / "qa.894.raw.txt"
+    write(text, "what is big ?\ncup\n" + text.read_text())
+    rows = load_examples("daquar", "train", folder=tmp_path)
+    assert rows.left_out == {"its question names no picture": ["line 1"]}
+    assert len(rows) == 16
+
+
+def test_daquar_the_list_is_needed(tmp_path):
+    (daquar(tmp_path) / "test.txt").unlink()
+    fails("list of test pictures", source="daquar", split="test", folder=tmp_path)
+
+
 # ------------------------------------------------------------------ all
 
 
@@ -695,6 +754,7 @@ def test_viquae(tmp_path, split, pictures):
         "clevr",
         "nlvr",
         "viquae",
+        "daquar",
         "flickr8k",
         "coco_captions",
     ],

@@ -460,6 +460,9 @@ RECORDS = dict(
     viquae=dict(
         id="v", input="Who?", output=dict(original_answer="Ada", answer=["Ada"]), wikidata_id="Q1"
     ),
+    daquar=dict(
+        pair="image3/0", file="image3", question="what is in the image3 ?", answer="cup, tissue_box"
+    ),
     flickr8k=dict(key="a#0", file="a.jpg", captions=["A dog."]),
     coco_captions=dict(key=5, file=1, captions=["A dog."]),
 )

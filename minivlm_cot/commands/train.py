@@ -35,8 +35,9 @@ from ..evaluation.tables import strategy_label
 from ..visualization.figures import plot_accuracy
 from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
+from ..tasks.rooms import task_for
 from .demo import run_demo, train_demo
-from .options import command, give_advice, own_device
+from .options import command, give_advice, own_device, packed_by
 
 # %% ../../nbs/13_commands/04_train.ipynb #n79b5e6ac
 _USUAL = TrainConfig()  # where an option has the name of a field, it has its default
@@ -46,7 +47,7 @@ _USUAL = TrainConfig()  # where an option has the name of a field, it has its de
 class TrainOptions:
     "What `minivlm_train` is told"
     out: str = "runs/train"  # folder for checkpoints, metrics and the model
-    # scenes, aokvqa, vqav2, okvqa, scienceqa, clevr, nlvr, viquae, flickr8k or coco_captions
+    # scenes, aokvqa, vqav2, okvqa, scienceqa, clevr, nlvr, viquae, daquar, flickr8k, coco_captions
     source: str = "scenes"
     folder: str = None  # local copy of the source; left out: the hub
     images: str = None  # folder of the pictures, where it is another one
@@ -62,12 +63,12 @@ class TrainOptions:
     gradient_accumulation: int = _USUAL.gradient_accumulation  # batches per step, not for scenes
     lr_language: float = _USUAL.lr_language  # learning rate of the language model, not for scenes
     lr_projector: float = _USUAL.lr_projector  # of the projector, not for scenes
-    # rank of LoRA corrections instead of all of the language model, such as 16; not for scenes;
-    # needs peft
+    # rank of LoRA corrections to the language model, such as 16; not for scenes; needs peft
     lora: int = 0
-    # tokens per text, the picture not counted; left out: as many as the model has positions for;
-    # not for scenes
+    # tokens per text, without the picture; left out: as the model has positions; not for scenes
     max_length: int = None
+    # behind one picture: row, the texts of a row; picture, all questions about it; not for scenes
+    pack: str = "row"
     with_choices: store_true = False  # show the choices in the prompt, in both arms; not for scenes
     # learn all rationales of a question in each epoch, instead of one drawn; not for scenes
     every_rationale: store_true = False
@@ -89,7 +90,7 @@ def minivlm_train(options):
     "Train a model to reason step by step and to answer directly"
     sizes = ("limit", "epochs", "batch_size", "pool", "max_length", "gradient_accumulation")
     check_sizes(**{name: getattr(options, name) for name in sizes})
-    check_sizes(0, lora=options.lora), check_seed(options.seed)
+    check_sizes(0, lora=options.lora), check_seed(options.seed), packed_by(options.pack)
     give_advice(options.device)
     if options.source == "scenes":
         _train_on_scenes(options)
@@ -124,10 +125,8 @@ def _train_on_rows(options):
         model = add_lora(model, o.lora)
     data = _items(rows, model, processor, o)
     history = train_cot_vlm(model, processor, data, config)
-    seconds, waiting = sum(r["seconds"] for r in history.rows), history.waiting_share
-    print(
-        f"{history.sequences:,} texts in {seconds:,.0f} s; {waiting:.1%} of it waiting for data"
-    )
+    seconds, waited = sum(r["seconds"] for r in history.rows), history.waiting_share
+    print(f"{history.sequences:,} texts in {seconds:,.0f} s; {waited:.1%} of it waiting for data")
     if o.lora:
         model = model.merge_and_unload()
     if process_state().is_main_process:  # under accelerate launch, one process writes
@@ -173,7 +172,7 @@ def _items(rows, model, processor, options):
         options.with_choices,
         most,
         options.seed,
-        together=True,
+        together=packed_by(options.pack),
         every_rationale=options.every_rationale,
     )
     if data.cut_rationales:
@@ -186,7 +185,8 @@ def _items(rows, model, processor, options):
     if len(data.left_out) > 3:
         print(f"and {len(data.left_out) - 3:,} more rows were left out for the same reason")
     taught = ", ".join(f"{arm}: {n:,}" for arm, n in data.rows_per_arm.items())
-    print(f"{len(rows):,} rows; they teach {taught}")
+    none = "" if "cot" in data.arms else "; none has a rationale: there is nothing to learn for cot"
+    print(f"{len(rows):,} rows; they teach {taught}{none}")
     return data
 
 # %% ../../nbs/13_commands/04_train.ipynb #nde562317
@@ -239,7 +239,7 @@ def minivlm_eval(options):
     if not secret:
         asked = AskOptions(o.batch_size, limits, with_choices=o.with_choices, progress=True)
         held = ExamOptions(seed=o.seed)
-        report = examine(vlm, processor, rows, strategies, options=asked, exam=held)
+        report = examine(vlm, processor, rows, strategies, task_for(o.source), asked, held)
         _write(report, rows, o.out)
     close_processes()
 
@@ -258,7 +258,7 @@ def _write(report, exam, out):
 def _say(report, out):
     "A line for each group of questions"
     whole = report.to_dict()
-    for group, s in {**whole["groups"], "all": whole}.items():
+    for group, s in {**(whole["groups"] or whole["families"]), "all": whole}.items():
         shown = ((strategy_label(n), 100 * a["accuracy"]) for n, a in s["arms"].items())
         parts = [f"{group.replace('_', ' '):>9}  n {s['n']:>5,}"]
         parts += [f"{label} {accuracy:5.1f}%" for label, accuracy in shown]

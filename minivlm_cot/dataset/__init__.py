@@ -5,9 +5,11 @@ from .prompts import format_prompt, holds_reasoning, parse_answer, split_chain, 
 from .prompts import undress
 from .labels import pack_texts, show_labels, tokenize_pairs
 from .batches import Collator, CoTReasoningDataset, show_sample
+from .packing import same_pictures
 from .readers import read_records, Rows
 from .aokvqa import coco_picture
 from .vqa import create_synthetic_rationale
 from .clevr import clevr_rationale, run_clevr_program
+from .daquar import daquar_kind, daquar_part
 from .sources import load_examples, load_with_fallback, real_data, Source, SOURCES
 from .questions import Questions

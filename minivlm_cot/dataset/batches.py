@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from fastcore.basics import patch
 
-from ..core.basics import InputError
+from ..core.basics import InputError, whole_number
 from .rows import check_example, example_image, gold_answer, held_image
 from .rows import is_answered
 from .prompts import ARMS, format_pair, teaches
@@ -32,7 +32,8 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
         with_choices: bool = False,  # show the choices in the prompt, in all arms
         max_length: int | None = None,  # tokens per text; None: as many as the texts have
         seed: int = 0,  # of the drawn rationales
-        together: bool = False,  # an item is a row with all its texts behind one picture
+        together=False,  # an item: a text; True: all of a row; "picture": of all rows that show it
+        max_packed: int = 512,  # tokens of the texts behind a picture, with together="picture"
         every_rationale: bool = False,  # a text for each rationale, not one drawn per epoch
         image_features=None,  # [n, T, C]: the pictures' features, in any array
         feature_index: list | None = None,  # which of them belongs to which row; None: in order
@@ -40,15 +41,17 @@ class CoTReasoningDataset(torch.utils.data.Dataset):
     ):
         if task is not None and with_choices:
             raise InputError("with_choices is for rows without a task: it writes its own prompts.")
-        self.examples, own = _questions_of(examples, task)
+        self.examples, self.row_of = _questions_of(examples, task)
         self.processor, self.task, self.with_choices = processor, task, with_choices
         self.arms = tuple(arms or (ARMS if task is None else task.styles))
         if not self.examples:
             raise InputError("There are no examples to learn from.")
         self.max_length, self.seed, self.features = max_length, seed, image_features
         self.together, self.every_rationale = together, every_rationale
-        self.feature_index = own if feature_index is None else [feature_index[n] for n in own]
-        self._check_features()
+        self.feature_index, self.max_packed = self.row_of, max_packed
+        if feature_index is not None:
+            self.feature_index = [feature_index[n] for n in self.row_of]
+        self._check_dials()
         self.response_tokens = {}  # arm → the longest response
         self.left_out = {}  # rows that do not fit: number → why
         self.cut_rationales, self.epoch = 0, 0
@@ -74,8 +77,11 @@ def _questions_of(rows, task):
 
 
 @patch
-def _check_features(self: CoTReasoningDataset):
-    "Refuse features that are fewer than the pictures"
+def _check_dials(self: CoTReasoningDataset):
+    "Refuse an unknown way to pack, and features that are fewer than the pictures"
+    if self.together not in (False, True, "picture"):
+        raise InputError(f'together is {self.together!r}: use False, True or "picture".')
+    whole_number(self.max_packed, "max_packed")
     if self.features is not None and max(self.feature_index) >= len(self.features):
         raise InputError(
             f"Example {len(self.examples) - 1} needs picture {max(self.feature_index)}, "
@@ -162,7 +168,8 @@ def _tokenize(self: CoTReasoningDataset):
     groups = {}
     for i, (n, _) in enumerate(self._about):
         groups.setdefault(n if self.together else i, []).append(i)
-    self._items = list(groups.values())
+    by_picture = self.together == "picture"
+    self._items = self.picture_items() if by_picture else list(groups.values())
 
 # %% ../../nbs/04_dataset/04_batches.ipynb #c16be461
 @patch
@@ -188,9 +195,10 @@ def lengths(self: CoTReasoningDataset) -> list:
 def __getitem__(self: CoTReasoningDataset, i):
     about = [self._about[t] for t in self._items[i]]
     number, arm = about[0]
+    names = [self.examples[n].get("question_id") for n, _ in about]
     item = self._item(i) | dict(
         arm=[arm for _, arm in about] if self.together else arm,
-        question_id=self.examples[number].get("question_id"),
+        question_id=names if self.together == "picture" else names[0],
     )
     return item | self._picture(number)
 

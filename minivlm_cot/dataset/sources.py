@@ -24,6 +24,7 @@ from .clevr import _convert_clevr, _read_clevr
 from .lessons import _convert_nlvr, _convert_scienceqa, _convert_viquae
 from .lessons import _read_nlvr, _read_scienceqa, _read_viquae
 from .captions import _convert_captions, _read_coco_captions, _read_flickr8k
+from .daquar import _convert_daquar, _read_daquar
 
 # %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ SOURCES = dict(
     clevr=Source(_read_clevr, _convert_clevr, key="number"),
     nlvr=Source(_read_nlvr, _convert_nlvr, key="identifier"),
     viquae=Source(_read_viquae, _convert_viquae, "PaulLerner/viquae_dataset", key="id"),
+    daquar=Source(_read_daquar, _convert_daquar, key="pair"),
     flickr8k=Source(_read_flickr8k, _convert_captions, "jxie/flickr8k", key="key"),
     coco_captions=Source(_read_coco_captions, _convert_captions, key="key"),
 )
@@ -158,7 +160,7 @@ def _collect(source, split, records, limit, answers, pictures, progress):
 # %% ../../nbs/04_dataset/11_sources.ipynb #a05dcebf2
 def load_examples(  # noqa: PLR0913
     source: str = "scenes",  # "scenes" or a key of `SOURCES`
-    split: str = "train",  # train, validation or test; of scenes also ood_objects, …
+    split: str = "train",  # train, validation, test; daquar: also fit; scenes: also ood_objects, …
     limit: int | None = None,  # at most so many usable rows
     folder=None,  # a local copy: a folder, or one file in it; None: the hub
     images=None,  # where the pictures are, if not in the folder or beside it

