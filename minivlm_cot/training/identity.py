@@ -48,7 +48,8 @@ def data_identity(
             for item in (data[k] for k in numbers)
         ]
         return dict(texts=fingerprint(list(data.lengths), learned))
-    names = ("arms", "with_choices", "max_length", "seed", "together", "every_rationale")
+    names = ["arms", "with_choices", "max_length", "seed", "together", "every_rationale"]
+    names += ["max_packed"] if data.together == "picture" else []  # older runs know no such dial
     rows = [{k: v for k, v in e.items() if k not in ("image", "source")} for e in data.examples]
     task = getattr(data, "task", None)
     if task is not None:  # what it makes of the rows is learned, whatever they hold
