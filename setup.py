@@ -35,6 +35,7 @@ setup(
     extras_require={
         "dev": cfg["dev_requirements"].split(),
         "lora": cfg["lora_requirements"].split(),
+        "pretrained": cfg["pretrained_requirements"].split(),
     },
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),

@@ -355,7 +355,7 @@ def test_sidebar_names_every_chapter_in_order():
         assert preview.take_title(cells, path.stem)[0]["title"] != path.stem, path
 
 
-def test_seven_commands_are_seven():
+def test_eight_commands_are_eight():
     config = ConfigParser(delimiters=["="])
     config.read(ROOT / "settings.ini", encoding="utf-8")
     commands = {line.split("=")[0] for line in config["DEFAULT"]["console_scripts"].split()}

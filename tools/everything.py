@@ -9,7 +9,7 @@ seeds      train it with two more seeds                    → nbs/benchmarks/se
 trainings  the short runs that two chapters compare        → optimisers.json, alignment.json there
 benchmark  training and answering against the plain way    → nbs/benchmarks/cpu.json
 waiting    a training step alone and beside a busy process → waiting.json there
-parts      what each part of a training step costs         → parts.json there
+costs      what each part of a training step costs         → parts.json there
 home       the front page's picture and the demo's report  → nbs/images, nbs/demo
 structure  which module imports which                      → nbs/images
 NOTEBOOK   the outputs of each notebook, one by one        → nbs
@@ -42,7 +42,7 @@ RESULTS = {  # step → the results files that it writes
     "seeds": [KEPT / "seeds.json"],
     "trainings": [KEPT / "optimisers.json", KEPT / "alignment.json"],
     "benchmark": [KEPT / "cpu.json"],
-    "parts": [KEPT / "parts.json"],
+    "costs": [KEPT / "parts.json"],
     "waiting": [KEPT / "waiting.json"],
 }
 SAVE = "from minivlm_cot.commands import save_ready; import sys; save_ready(*sys.argv[1:])"
@@ -73,7 +73,7 @@ def commands(runs):
         "seeds": [*train[1:], [python, ROOT / "tools/seeds.py", *seeds]],
         "trainings": [trainings],
         "benchmark": [measure],
-        "parts": [[python, ROOT / "tools/step_parts.py"]],
+        "costs": [[python, ROOT / "tools/step_parts.py"]],
         "waiting": [[python, ROOT / "tools/waiting.py"]],
         "home": [tool["home"]],
         "structure": [tool["structure"]],

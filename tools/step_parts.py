@@ -1,4 +1,4 @@
-"""Measure what each part of a step costs, in the straightforward loop and in ours: `make parts`.
+"""Measure what each part of a step costs, in the straightforward loop and in ours: `make costs`.
 
 One thread, and the processor's own seconds instead of the clock on the wall: other programs may run
 beside it. Random weights of the real shape. The result is nbs/benchmarks/parts.json.

@@ -10,6 +10,7 @@ from .demo import (
     train_demo,
     Trained,
 )
+from .fetching import minivlm_parts
 from .ready import save_ready
 from .draw_ask import AskingOptions, minivlm_ask, minivlm_draw
 from .train import EvalOptions, minivlm_demo, minivlm_eval, minivlm_train, TrainOptions

@@ -35,6 +35,7 @@ from ..evaluation.tables import strategy_label
 from ..visualization.figures import plot_accuracy
 from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
+from ..tasks.rooms import task_for
 from .demo import run_demo, train_demo
 from .options import command, give_advice, own_device, packed_by
 
@@ -46,7 +47,7 @@ _USUAL = TrainConfig()  # where an option has the name of a field, it has its de
 class TrainOptions:
     "What `minivlm_train` is told"
     out: str = "runs/train"  # folder for checkpoints, metrics and the model
-    # scenes, aokvqa, vqav2, okvqa, scienceqa, clevr, nlvr, viquae, flickr8k or coco_captions
+    # scenes, aokvqa, vqav2, okvqa, scienceqa, clevr, nlvr, viquae, daquar, flickr8k, coco_captions
     source: str = "scenes"
     folder: str = None  # local copy of the source; left out: the hub
     images: str = None  # folder of the pictures, where it is another one
@@ -124,10 +125,8 @@ def _train_on_rows(options):
         model = add_lora(model, o.lora)
     data = _items(rows, model, processor, o)
     history = train_cot_vlm(model, processor, data, config)
-    seconds, waiting = sum(r["seconds"] for r in history.rows), history.waiting_share
-    print(
-        f"{history.sequences:,} texts in {seconds:,.0f} s; {waiting:.1%} of it waiting for data"
-    )
+    seconds, waited = sum(r["seconds"] for r in history.rows), history.waiting_share
+    print(f"{history.sequences:,} texts in {seconds:,.0f} s; {waited:.1%} of it waiting for data")
     if o.lora:
         model = model.merge_and_unload()
     if process_state().is_main_process:  # under accelerate launch, one process writes
@@ -186,7 +185,8 @@ def _items(rows, model, processor, options):
     if len(data.left_out) > 3:
         print(f"and {len(data.left_out) - 3:,} more rows were left out for the same reason")
     taught = ", ".join(f"{arm}: {n:,}" for arm, n in data.rows_per_arm.items())
-    print(f"{len(rows):,} rows; they teach {taught}")
+    none = "" if "cot" in data.arms else "; none has a rationale: there is nothing to learn for cot"
+    print(f"{len(rows):,} rows; they teach {taught}{none}")
     return data
 
 # %% ../../nbs/13_commands/04_train.ipynb #nde562317
@@ -239,7 +239,7 @@ def minivlm_eval(options):
     if not secret:
         asked = AskOptions(o.batch_size, limits, with_choices=o.with_choices, progress=True)
         held = ExamOptions(seed=o.seed)
-        report = examine(vlm, processor, rows, strategies, options=asked, exam=held)
+        report = examine(vlm, processor, rows, strategies, task_for(o.source), asked, held)
         _write(report, rows, o.out)
     close_processes()
 
@@ -258,7 +258,7 @@ def _write(report, exam, out):
 def _say(report, out):
     "A line for each group of questions"
     whole = report.to_dict()
-    for group, s in {**whole["groups"], "all": whole}.items():
+    for group, s in {**(whole["groups"] or whole["families"]), "all": whole}.items():
         shown = ((strategy_label(n), 100 * a["accuracy"]) for n, a in s["arms"].items())
         parts = [f"{group.replace('_', ' '):>9}  n {s['n']:>5,}"]
         parts += [f"{label} {accuracy:5.1f}%" for label, accuracy in shown]

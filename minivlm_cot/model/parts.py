@@ -10,6 +10,7 @@ import errno
 import re
 
 import torch
+from fastcore.basics import patch
 from huggingface_hub.dataclasses import strict
 from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface, AutoConfig, PreTrainedConfig
@@ -66,13 +67,9 @@ class MiniVLMConfig(PreTrainedConfig):
     tie_word_embeddings: bool = False  # the language model ties its own
 
     @property
-    def patches_per_side(self) -> int:
-        return (self.image_size or self.vision_config.image_size) // self.vision_config.patch_size
-
-    @property
     def extra_tokens(self) -> int:
         "How many vectors stand before the patches: CLS, registers"
-        if self.vision_config.model_type.startswith("siglip"):
+        if self.vision_config.model_type.startswith(("siglip", "minivlm_map")):
             return 0
         return 1 + (getattr(self.vision_config, "num_register_tokens", None) or 0)
 
@@ -81,6 +78,22 @@ class MiniVLMConfig(PreTrainedConfig):
         "How many tokens a picture takes"
         extra = 0 if self.drop_cls or self.pool > 1 else self.extra_tokens
         return (self.patches_per_side // self.pool) ** 2 + extra
+
+# %% ../../nbs/03_model/01_parts.ipynb #c0a7ed01
+@patch(as_prop=True)
+def patches_per_side(self: MiniVLMConfig) -> int:
+    "Of the square of patches that a picture becomes"
+    v = self.vision_config
+    if v.model_type == "minivlm_map" and self.image_size in (None, v.image_size):
+        return v.map_size  # measured
+    # an encoder of several stages merges its patches between them
+    stages = any(hasattr(v, name) for name in ("depths", "hidden_sizes", "map_size"))
+    if stages or not getattr(v, "patch_size", None):
+        raise InputError(
+            f"How many patches {v.model_type} gives does not follow from its configuration: "
+            "MiniVLM.from_components(…, image_size=…) measures it where they form a map."
+        )
+    return (self.image_size or v.image_size) // v.patch_size
 
 # %% ../../nbs/03_model/01_parts.ipynb #478c96bf
 def join_prefix(
@@ -153,7 +166,7 @@ class TokenLoss(nn.Module):
     def forward(self, logits, labels):
         return nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
 
-# %% ../../nbs/03_model/01_parts.ipynb #7ff3e43a
+
 def out_of_memory(error: Exception) -> bool:
     "Does this error say that memory ended, on the CPU or on a GPU?"
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):

@@ -19,6 +19,7 @@ from transformers import (
 
 from ..core.basics import InputError
 from ..core.pictures import open_image
+from .wheels import gguf_file, gguf_tokenizer, lite_image_processor, part_name
 
 # %% ../../nbs/03_model/05_processor.ipynb #97875aa5
 class MiniVLMProcessor(ProcessorMixin):
@@ -88,15 +89,24 @@ def pixels(
 @patch(cls_method=True)
 def from_components(
     cls: MiniVLMProcessor,
-    vision: str,  # hub name or folder of the vision encoder
-    language: str,  # of the language model
+    vision: str,  # hub name or folder of the vision encoder, or a part such as efficientnet-lite0
+    language: str,  # of the language model; a .gguf file, or a part such as smollm2-135m
+    image_size: int | None = None,  # pixels a side, as the model was built; None: the encoder's own
 ) -> MiniVLMProcessor:
     "The image processor of the one and the tokenizer of the other"
     try:
-        return cls(
-            AutoImageProcessor.from_pretrained(vision, backend="pil"),
-            AutoTokenizer.from_pretrained(language),
-        )
+        if part_name(vision, "vision"):
+            image_processor = lite_image_processor(vision)
+        else:
+            image_processor = AutoImageProcessor.from_pretrained(vision, backend="pil")
+        if image_size:
+            image_processor.size = dict(height=image_size, width=image_size)
+            image_processor.do_center_crop = False  # it would cut out the smaller picture
+        if gguf := gguf_file(language):
+            return cls(image_processor, gguf_tokenizer(gguf))
+        return cls(image_processor, AutoTokenizer.from_pretrained(language))
+    except InputError:
+        raise
     except (OSError, ValueError) as e:
         raise InputError(
             f"Cannot load the image processor of {str(vision)!r} or "

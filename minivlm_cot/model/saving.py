@@ -26,6 +26,7 @@ from ..core.files import atomic_files
 from ..core.records import fingerprint
 from .parts import MiniVLMConfig, out_of_memory
 from .vlm import MiniVLM
+from .maps import as_configured, NO_ENCODER
 from .processor import MiniVLMProcessor
 from .building import _load_part
 
@@ -84,7 +85,7 @@ def _named_encoder(model, name, **chosen):  # **: for transformers' `from_pretra
             f"The vision encoder {vision_id} is not the one that {name} was trained with: "
             "its weights differ."
         )
-    return encoder.to(model.device)
+    return as_configured(encoder, model.config.vision_config).to(model.device)
 
 # %% ../../nbs/03_model/07_saving.ipynb #24baa309
 @patch(cls_method=True)
@@ -93,11 +94,15 @@ def from_pretrained(
     name,  # folder, or a name on the hub
     *args,
     output_loading_info: bool = False,
+    vision_encoder: nn.Module | None = None,  # one that no configuration builds
     attn_implementation: str | None = None,  # None: transformers' choice
     **kwargs,  # of transformers, such as dtype, device_map
 ) -> MiniVLM:  # the vision encoder is frozen
     "Load what `save_pretrained` wrote"
     chosen = dict(attn_implementation=attn_implementation) if attn_implementation else {}
+    if vision_encoder is not None:
+        known = cls.config_class.from_pretrained(name).vision_config
+        kwargs["vision_encoder"] = as_configured(vision_encoder, known)
     model, info = super(MiniVLM, cls).from_pretrained(
         name, *args, output_loading_info=True, **chosen, **kwargs
     )
@@ -108,6 +113,8 @@ def from_pretrained(
         )
     if model.config.vision_fingerprint:
         model.vision_encoder = _named_encoder(model, name, **chosen)
+    elif not any(True for _ in model.vision_encoder.parameters()):
+        raise InputError(f"{name}: {NO_ENCODER}")
     model.set_train_parts().eval()
     return (model, info) if output_loading_info else model
 

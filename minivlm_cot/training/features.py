@@ -50,8 +50,7 @@ def cache_features(
     model.eval()
     shape = (model.config.n_image_tokens, model.config.vision_config.hidden_size)
     out = np.empty((len(images), *shape), np.float16)
-    starts = range(0, len(images), batch_size)
-    for k in tqdm(starts, desc="encoding pictures", disable=not progress):
+    for k in tqdm(range(0, len(images), batch_size), "encoding pictures", disable=not progress):
         pixels = prepare_pixels(processor.image_processor, images[k : k + batch_size])
         out[k : k + batch_size] = _as_kept(model.encode_image(pixels.to(model.device)), out.dtype)
     return out
@@ -78,7 +77,7 @@ def features_key(
     "What features depend on besides the picture: weights, preprocessing, pooling, precision"
     encoder, c = model.vision_encoder, model.config
     bf16 = precision == "bf16" or precision == "auto" and has_fast_bf16(model.device)
-    form = {k: v for k, v in _plain(encoder.config.to_dict()).items() if k not in _NO_MATTER}
+    form = _plain(encoder.config.to_dict(), _NO_MATTER)
     own = (vision_fingerprint(encoder), form, *encoder.buffers())
     numbers = (c.pool, c.drop_cls, np.dtype(dtype).name, bf16)
     pixels = _plain(processor.image_processor.to_dict())
@@ -89,8 +88,9 @@ _NO_MATTER = {"transformers_version", "architectures", "dtype", "torch_dtype"}
 _NO_MATTER |= {"id2label", "label2id", "problem_type"}
 
 
-def _plain(known):
-    return {k: v for k, v in known.items() if not k.startswith("_")}
+def _plain(known, without=()):
+    kept = {k: v for k, v in known.items() if k[:1] != "_" and k not in without}
+    return {k: _plain(v, without) if isinstance(v, dict) else v for k, v in kept.items()}
 
 # %% ../../nbs/05_training/02_features.ipynb #9c84af761
 class FeatureStore:

@@ -17,6 +17,7 @@ from ..core.basics import InputError
 from ..core.machine import process_state
 from ..core.records import fingerprint
 from ..core.pictures import open_image
+from ..model.maps import MapEncoderConfig
 from ..dataset.batches import CoTReasoningDataset
 from .features import _names, _plain, _store_of
 from .optimisers import full_tensor
@@ -119,6 +120,8 @@ def model_identity(model) -> dict:
     text, lora = model.config.text_config.to_dict(), getattr(model, "peft_config", {})
     out = {n: getattr(model.config, n) for n in ("pool", "drop_cls", "image_size")}
     out |= {k: v for k, v in text.items() if "drop" in k and isinstance(v, (int, float))}
+    if isinstance(vision := model.config.vision_config, MapEncoderConfig):
+        out |= dict(depths=[*vision.depths], grid=vision.grid)
     for known in lora.values():
         out |= dict(lora_alpha=known.lora_alpha, lora_dropout=known.lora_dropout)
     return out

@@ -119,6 +119,8 @@ def _family_lines(report, whole=None):
         lines.append((_group_name(report, g), s, True))
         inside = {f: t for f, t in whole["families"].items() if of[f] == g}
         lines += [(f.replace("_", " "), t, False) for f, t in inside.items()]
+    if not whole["groups"]:  # kinds of questions that are not grouped by depth
+        lines += [(f.replace("_", " "), t, False) for f, t in whole["families"].items()]
     return lines
 
 

@@ -1,0 +1,1 @@
+from .rooms import answer_things, group_by_picture, Rooms, task_for
