@@ -68,22 +68,27 @@ def answering_by_picture(
     model: MiniVLM,
     asked: Asked = Asked(),
 ) -> dict:  # name → `Contender`
-    "The same questions one by one, in a batch, and in a batch that reads each picture once"
+    "The same questions: one by one, in a batch, and each picture once; also from stored features"
     Q, n = asked.questions, asked.pictures * asked.questions
     cot = asked.prompt + 6  # `make_questions` counts the longer prompt
     processor, images, questions = make_questions(model.eval(), n, Lengths(prompt=cot))
     once = [images[k // Q] for k in range(n)]
     copies = [image.copy() for image in once]  # nothing tells that they are the same
     told = inference_copy(model)  # in bf16 where that pays, converted once for all ways
+    with torch.no_grad():
+        stored = told.encode_image(processor.pixels(images[: asked.pictures])).half()
+    seen = [stored[k // Q] for k in range(n)]
 
-    def ask(images, size):
-        how = (questions, "direct", asked.answer, size)
-        return generate_answers(told, processor, images, *how)
+    def ask(images, size, features=None):
+        how = dict(max_new_tokens=asked.answer, batch_size=size, image_features=features)
+        return generate_answers(told, processor, images, questions, "direct", **how)
 
     return {
         "one by one": Contender(partial(ask, copies, 1), n),
         "in batches": Contender(partial(ask, copies, n), n),
-        "in batches, a picture once": Contender(partial(ask, once, n), n),
+        "a picture once": Contender(partial(ask, once, n), n),
+        "in batches, from features": Contender(partial(ask, None, n, [s.clone() for s in seen]), n),
+        "a picture once, from features": Contender(partial(ask, None, n, seen), n),
     }
 
 # %% ../../nbs/12_engine/03_per_picture.ipynb #c772814c6
