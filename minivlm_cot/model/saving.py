@@ -36,8 +36,9 @@ def vision_fingerprint(
 ) -> str:  # the same whether the weights are held in fp32 or bf16
     "Tell one encoder's weights from another's"
     unread = r"(^|\.)(pooler|head)\."  # random in a file made for classification
-    read = (w for name, w in encoder.named_parameters() if not re.search(unread, name))
-    return fingerprint(*(w.detach().bfloat16() for w in read))
+    statistics = [b for n, b in encoder.named_buffers() if re.search(r"running_(mean|var)$", n)]
+    read = [w for name, w in encoder.named_parameters() if not re.search(unread, name)]
+    return fingerprint(*(w.detach().bfloat16() for w in read + statistics))
 
 # %% ../../nbs/03_model/07_saving.ipynb #756bb5bf2
 def _check_encoder_can_be_found(model):
