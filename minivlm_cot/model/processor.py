@@ -17,7 +17,7 @@ from transformers import (
     ProcessorMixin,
 )
 
-from ..core.basics import check_sizes, InputError
+from ..core.basics import InputError
 from ..core.pictures import open_image
 from .wheels import gguf_file, gguf_tokenizer, lite_image_processor, part_name
 
@@ -91,13 +91,20 @@ def from_components(
     cls: MiniVLMProcessor,
     vision: str,  # hub name or folder of the vision encoder, or a part such as efficientnet-lite0
     language: str,  # of the language model; a .gguf file, or a part such as smollm2-135m
-    image_size: int | None = None,  # pixels a side; None: as the image processor says
+    image_size: int | None = None,  # pixels a side, as the model was built; None: the encoder's own
 ) -> MiniVLMProcessor:
     "The image processor of the one and the tokenizer of the other"
     try:
-        images = _image_processor(vision, check_sizes(image_size=image_size))
-        gguf = gguf_file(language)
-        return cls(images, gguf_tokenizer(gguf) if gguf else AutoTokenizer.from_pretrained(language))
+        if part_name(vision, "vision"):
+            image_processor = lite_image_processor(vision)
+        else:
+            image_processor = AutoImageProcessor.from_pretrained(vision, backend="pil")
+        if image_size:
+            image_processor.size = dict(height=image_size, width=image_size)
+            image_processor.do_center_crop = False  # it would cut out the smaller picture
+        if gguf := gguf_file(language):
+            return cls(image_processor, gguf_tokenizer(gguf))
+        return cls(image_processor, AutoTokenizer.from_pretrained(language))
     except InputError:
         raise
     except (OSError, ValueError) as e:
@@ -105,20 +112,6 @@ def from_components(
             f"Cannot load the image processor of {str(vision)!r} or "
             f"the tokenizer of {str(language)!r} ({str(e).splitlines()[0]})."
         ) from None
-
-
-def _image_processor(vision, side):
-    "That of an encoder, for pictures of `side` pixels where it is given"
-    if part_name(vision, "vision"):
-        return lite_image_processor(vision, side)
-    found = AutoImageProcessor.from_pretrained(vision, backend="pil")
-    if side is None:
-        return found
-    names = ["crop_size"] * bool(getattr(found, "do_center_crop", False)) + ["size"]
-    sizes = {n: {k: v for k, v in dict(getattr(found, n)).items() if v} for n in names}
-    usual = min(sizes[names[0]].values())  # of the pictures that it makes
-    grown = {n: {k: round(v * side / usual) for k, v in size.items()} for n, size in sizes.items()}
-    return AutoImageProcessor.from_pretrained(vision, backend="pil", **grown)
 
 # %% ../../nbs/03_model/05_processor.ipynb #506859f8
 def train_tokenizer(
