@@ -20,4 +20,6 @@ from .peak import (
     scaling_data,
     scaling_processes,
 )
+from .per_picture import answering_by_picture, Asked, learning_by_picture
+from .per_picture import picture_batch, picture_speeds
 from .benchmark import machine, minivlm_benchmark, run_benchmark, show_benchmark

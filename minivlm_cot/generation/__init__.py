@@ -10,6 +10,7 @@ from .writing import (
     sample_token,
     Sampling,
 )
+from .again import embed_prompts, picture_order, read_behind, reads_once
 from .asking import (
     Answer,
     answer_prompts,

@@ -15,14 +15,15 @@ from fastcore.basics import patch
 
 from ..core.basics import check_sizes, progress_bar as tqdm
 from ..model.limits import check_length, may_batch
+from ..model.parts import join_prefix
 from ..model.vlm import MiniVLM
 from ..dataset.prompts import ARMS
+from .again import embed_prompts, picture_order, read_behind
 from minivlm_cot.generation.writing import (
     decode_from,
     fitting_batch_size,
     in_batches,
     inference_copy,
-    prefill,
     Sampling,
 )
 from minivlm_cot.generation.asking import (
@@ -31,7 +32,6 @@ from minivlm_cot.generation.asking import (
     AskOptions,
     make_prompts,
     prompt_ids,
-    read_prompts,
     sample_answers,
 )
 
@@ -73,12 +73,14 @@ def answer_together(
     shared = joined and _in_one_go(model, processor.tokenizer, prompts, limits)
     if not shared:
         return [answer_prompts(model, processor, some, options) for some in prompts]
-    order = sorted(range(len(heads)), key=lambda i: len(heads[i]))
+    same = prompts[0].first()
+    order = picture_order(list(map(len, heads)), same)
     out = [[None] * len(heads) for _ in prompts]
     bar = tqdm(total=len(heads), desc="asking (both arms)", disable=not options.progress)
 
     def ask(batch):
-        pictures, begun = [prompts[0].pictures[i] for i in batch], [heads[i] for i in batch]
+        pictures = [prompts[0].pictures[same[i]] for i in batch]
+        begun = [heads[i] for i in batch]
         endings, how = list(zip(tails, limits)), (prompts[0].are_features, options.precision)
         arms = model.continue_arms(processor, pictures, begun, endings, *how)
         for some, said, rows, limit in zip(prompts, out, arms, limits):
@@ -87,7 +89,7 @@ def answer_together(
         bar.update(len(batch))
 
     with bar:
-        in_batches(ask, order, options.batch_size)
+        in_batches(ask, order, options.batch_size, same)
     return out
 
 # %% ../../nbs/06_generation/03_arms.ipynb #eccec1db1
@@ -130,14 +132,15 @@ def continue_arms(
 ) -> list:  # for each arm, for each picture: new token ids
     "For each arm, continue a batch of prompts head + ending; pictures and heads are read once"
     model, tok = inference_copy(self, precision), processor.tokenizer
-    embeds, mask = read_prompts(model, processor, pictures, heads, are_features)
+    seen = embed_prompts(model, processor, pictures, heads, are_features)
+    mask = join_prefix(seen[0][seen[1]], *seen[2:])[1]
     arms = []
     for ids, (_, limit) in zip(prompt_ids(tok, [end for end, _ in endings]), endings):
         ids = torch.tensor([ids] * len(mask), device=model.device)
         longer = torch.cat([mask, torch.ones_like(ids)], 1)
         check_length(model.language_model, longer, limit)
         arms.append((ids, longer, Sampling(limit)))
-    _, cache = prefill(model.language_model, embeds, mask)
+    _, cache, _ = read_behind(model.language_model, *seen)
     out = []
     for n, (ids, longer, sampling) in enumerate(arms):
         own = cache if n + 1 == len(arms) else deepcopy(cache)

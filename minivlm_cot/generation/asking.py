@@ -20,13 +20,16 @@ from minivlm_cot.core.basics import (
     whole_number,
 )
 from ..core.contracts import Cost
+from ..model.limits import check_length
 from ..model.parts import join_prefix
-from ..model.limits import check_words
 from ..model.vlm import MiniVLM
+from ..dataset.packing import same_pictures
 from ..dataset.prompts import ANSWER, ARMS, format_prompt, parse_answer, split_chain
+from .again import embed_prompts, picture_order, read_behind, reads_once
 from minivlm_cot.generation.writing import (
     check_temperature,
     decode,
+    decode_from,
     fitting_batch_size,
     in_batches,
     inference_copy,
@@ -47,7 +50,7 @@ class Answer:
     n_tokens: int  # tokens written, without the end mark
     prompt: str = ""
     truncated: bool = False  # ran into the limit: the text might have gone on
-    read: int = 0  # tokens of the prompt, as read once
+    read: int = 0  # tokens of its prompt, also those that were read together with another's
     passes: int | None = None  # that waited for each other; None: one for each token, with the end
 
     @property
@@ -70,6 +73,11 @@ class Prompts:
     arm: str  # cot or direct
     are_features: bool = False  # what the pictures are
     parse: object = parse_answer  # (text, arm) → the answer, or None
+    same: list | None = None  # what `first` says; None: as `same_pictures` tells
+
+    def first(self) -> list:  # of numbers
+        "For each prompt, the first one about the same picture"
+        return same_pictures(self.pictures) if self.same is None else self.same
 
     def read_answer(self, n: int, ids: list, limit: int, tokenizer) -> Answer:
         "What was answered to prompt `n` with these new tokens"
@@ -189,7 +197,8 @@ def sample_answers(
     "Draw several answers to each prompt; the same for a seed, whatever the batches"
     tok, k, limit = processor.tokenizer, whole_number(k, "k"), options.limit(model, prompts.arm)
     lengths = [len(ids) for ids in prompt_ids(tok, prompts.texts)]
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    same = prompts.first()
+    order = picture_order(lengths, same)
     out, size = [[] for _ in order], options.batch_size
     if size is None:
         size = fitting_batch_size(model, max(lengths, default=1) + limit) // k or 1
@@ -197,7 +206,8 @@ def sample_answers(
 
     def ask(batch):
         sampling = Sampling(limit, options.temperature, row_generators(options.seed, batch, k), k)
-        pictures, texts = ([some[i] for i in batch] for some in (prompts.pictures, prompts.texts))
+        pictures = [prompts.pictures[same[i]] for i in batch]
+        texts = [prompts.texts[i] for i in batch]
         how = prompts.are_features, options.precision
         rows = model.continue_prompts(processor, pictures, texts, sampling, *how)
         for n, ids in enumerate(rows):
@@ -206,7 +216,7 @@ def sample_answers(
         bar.update(len(batch))
 
     with bar:
-        in_batches(ask, order, size)
+        in_batches(ask, order, size, same)
     return out
 
 # %% ../../nbs/06_generation/02_asking.ipynb #2813edcb2
@@ -250,16 +260,8 @@ def read_prompts(
     are_features: bool = False,  # what the pictures are
 ) -> tuple:  # embeddings [B, L, D] and mask [B, L]
     "Put a batch of pictures and prompts together, padded on the left"
-    ids = processor(text=prompts)
-    check_words(model, ids["input_ids"])
-    ids = ids.to(model.device)
-    if are_features:
-        features = torch.stack([torch.as_tensor(p) for p in pictures]).to(model.device)
-        image_tokens = model.embed_image(image_features=features)
-    else:
-        image_tokens = model.embed_image(processor.pixels(list(pictures)).to(model.device))
-    words = model.get_input_embeddings()(ids["input_ids"])
-    return join_prefix(image_tokens, words, ids["attention_mask"])[:2]
+    image_tokens, which, *texts = embed_prompts(model, processor, pictures, prompts, are_features)
+    return join_prefix(image_tokens[which], *texts)[:2]
 
 # %% ../../nbs/06_generation/02_asking.ipynb #a543e9981
 @patch
@@ -275,5 +277,11 @@ def continue_prompts(
     "Continue a batch of prompts about pictures"
     sampling.check_generators(len(prompts))  # before reading
     model = inference_copy(self, precision)
-    embeds, mask = read_prompts(model, processor, pictures, prompts, are_features)
-    return decode(model, embeds, mask, processor.tokenizer.eos_token_id, sampling)
+    lm, eos, new = model.language_model, processor.tokenizer.eos_token_id, sampling.max_new_tokens
+    seen = embed_prompts(model, processor, pictures, prompts, are_features)
+    image_tokens, which, *texts = seen
+    if not reads_once(lm, *seen[:3], new):
+        embeds, mask, _ = join_prefix(image_tokens[which], *texts)
+        return decode(model, embeds, mask, eos, sampling)
+    check_length(lm, join_prefix(image_tokens[which], *texts)[1], new)
+    return decode_from(lm, *read_behind(lm, *seen), eos, sampling)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..core.basics import InputError
 from ..core.contracts import Strategy
+from ..dataset.packing import same_pictures
 from ..dataset.questions import Questions
 from ..dataset.rows import example_image, held_image
 from .asking import answer_prompts, AskOptions, Prompts
@@ -30,7 +31,8 @@ def prompts_of(
     held = [held_image(r, task) for r in rows]
     pictures = [example_image(r) if image is None else image for r, image in zip(rows, held)]
     questions, texts = [r.get("question", "") for r in rows], [task.prompt(r, style) for r in rows]
-    return Prompts(pictures, questions, texts, style, parse=task.parse)
+    same = same_pictures(pictures, [r.get("image_id") for r in rows])
+    return Prompts(pictures, questions, texts, style, parse=task.parse, same=same)
 
 # %% ../../nbs/06_generation/06_strategies.ipynb #b5a7e0008
 class Chain(Strategy):

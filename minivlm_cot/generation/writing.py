@@ -230,20 +230,30 @@ def in_batches(
     do,  # a function of a list of numbers
     order: list,  # all numbers
     size: int,  # of a batch, at first
+    same: list | None = None,  # for each number, what it belongs to: that comes in one batch
 ):
     "Do all numbers, a batch at a time; where memory does not suffice for one, in smaller ones"
     left = list(order)
     while left:
+        batch = _whole(left, size, same)
         try:
-            do(left[:size])
+            do(batch)
         except Exception as e:
             if size == 1 or not out_of_memory(e):
                 raise
             size = max(1, min(size, len(left)) // 2)
         else:
-            del left[:size]
+            del left[: len(batch)]
             continue
         clear_device_cache(garbage_collection=True)  # here the error, and what it held, is gone
+
+
+def _whole(left, size, same):
+    "So many numbers, or fewer so as not to part what belongs together"
+    n = size if same and size < len(left) else 0
+    while n and same[left[n - 1]] == same[left[n]]:
+        n -= 1
+    return left[: n or size]
 
 # %% ../../nbs/06_generation/01_writing.ipynb #7747dd0b1
 def _decode_one_by_one(model, embeds, mask, eos, sampling):

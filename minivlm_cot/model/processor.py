@@ -91,6 +91,7 @@ def from_components(
     cls: MiniVLMProcessor,
     vision: str,  # hub name or folder of the vision encoder, or a part such as efficientnet-lite0
     language: str,  # of the language model; a .gguf file, or a part such as smollm2-135m
+    image_size: int | None = None,  # pixels a side, as the model was built; None: the encoder's own
 ) -> MiniVLMProcessor:
     "The image processor of the one and the tokenizer of the other"
     try:
@@ -98,6 +99,9 @@ def from_components(
             image_processor = lite_image_processor(vision)
         else:
             image_processor = AutoImageProcessor.from_pretrained(vision, backend="pil")
+        if image_size:
+            image_processor.size = dict(height=image_size, width=image_size)
+            image_processor.do_center_crop = False  # it would cut out the smaller picture
         if gguf := gguf_file(language):
             return cls(image_processor, gguf_tokenizer(gguf))
         return cls(image_processor, AutoTokenizer.from_pretrained(language))

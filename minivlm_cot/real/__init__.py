@@ -8,3 +8,7 @@ from .older import (
     read_old_checkpoint,
 )
 from .adopting import adopt_training, build_from_base, minivlm_convert
+from .things import made_up_rooms, named_things, scene_facts, Thing
+from .thinking import answers_held, check_scene_chains, confirmed_share, confirmed_things
+from .thinking import holds_answer, scene_rationale, with_scene_rationales
+from .thinking import with_template_rationales
