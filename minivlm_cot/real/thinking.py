@@ -43,7 +43,7 @@ def _others(row, rows):
 def scene_rationale(
     row: dict,  # the question that shall get a chain
     others: list,  # rows about the same picture; the row's own, if among them, is left out
-    limit: int = 8,  # things: at 8, five of six answers that all would hold are still there
+    limit: int = 8,  # things: 8 hold 85% of the answers that all do, in 28 tokens instead of 37
 ) -> str | None:  # "I see: a table, two chairs."; None where the others name nothing
     "Say what the other questions about a picture say is in it"
     facts = scene_facts(_others(row, others))[:limit]
@@ -120,7 +120,7 @@ def answers_held(
         found["things"].append(len(named_things(chain)))
     return found
 
-# %% ../../nbs/11_real/06_thinking.ipynb #cf9868e13
+# %% ../../nbs/11_real/06_thinking.ipynb #c774f66da
 def confirmed_things(
     chain: str,  # a chain that a model wrote
     rows: list,  # questions with their answers about the same picture, never used in training
@@ -141,7 +141,7 @@ def confirmed_share(chain, rows, row=None) -> float | None:  # in 0…1; None: n
     found = confirmed_things(chain, rows, row)
     return sum(found.values()) / len(found) if found else None
 
-# %% ../../nbs/11_real/06_thinking.ipynb #c774f66da
+# %% ../../nbs/11_real/06_thinking.ipynb #ce92bf379
 def check_scene_chains(
     chains: list,  # one for each row, as the model wrote it
     rows: list,  # the questions that the chains are for
