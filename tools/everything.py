@@ -9,6 +9,7 @@ seeds      train it with two more seeds                    → nbs/benchmarks/se
 trainings  the short runs that two chapters compare        → optimisers.json, alignment.json there
 benchmark  training and answering against the plain way    → nbs/benchmarks/cpu.json
 waiting    a training step alone and beside a busy process → waiting.json there
+pictures   eight questions a picture, learned and answered → pictures.json there
 costs      what each part of a training step costs         → parts.json there
 home       the front page's picture and the demo's report  → nbs/images, nbs/demo
 structure  which module imports which                      → nbs/images
@@ -44,6 +45,7 @@ RESULTS = {  # step → the results files that it writes
     "benchmark": [KEPT / "cpu.json"],
     "costs": [KEPT / "parts.json"],
     "waiting": [KEPT / "waiting.json"],
+    "pictures": [KEPT / "pictures.json"],
 }
 SAVE = "from minivlm_cot.commands import save_ready; import sys; save_ready(*sys.argv[1:])"
 STORY = "01_start/02_chain_of_thought"
@@ -75,6 +77,7 @@ def commands(runs):
         "benchmark": [measure],
         "costs": [[python, ROOT / "tools/step_parts.py"]],
         "waiting": [[python, ROOT / "tools/waiting.py"]],
+        "pictures": [[python, ROOT / "tools/pictures.py"]],
         "home": [tool["home"]],
         "structure": [tool["structure"]],
     }

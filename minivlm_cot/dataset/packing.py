@@ -19,7 +19,7 @@ from ..core.pictures import picture_name
 from ..core.records import fingerprint
 from .batches import CoTReasoningDataset
 
-# %% ../../nbs/04_dataset/04_packing.ipynb #caf0813dc
+# %% ../../nbs/04_dataset/04_packing.ipynb #ca6be5ff7
 def same_pictures(
     images,  # one for each question: paths, bytes, PIL images, arrays, or features [n, T, C]
     names=None,  # the pictures' names, such as `image_id`: where given, they must agree too
@@ -34,7 +34,7 @@ def same_pictures(
         keys.append((name, *_known_by(image, look=name is not None and often[name] > 1)))
     return [first.setdefault(key, n) for n, key in enumerate(keys)]
 
-# %% ../../nbs/04_dataset/04_packing.ipynb #c410672f0
+# %% ../../nbs/04_dataset/04_packing.ipynb #c0666bd88
 def _known_by(image, look):
     "Its file, its bytes, or its place in memory; its pixels, where others have its name"
     if isinstance(image, dict):
@@ -53,7 +53,7 @@ def _known_by(image, look):
             pass
     return "object", id(image)
 
-# %% ../../nbs/04_dataset/04_packing.ipynb #ca6be5ff7
+# %% ../../nbs/04_dataset/04_packing.ipynb #c9f6fec32
 def _held_of(row, number):
     "What a row's picture is known by, not drawn and not opened; its own number, where it has none"
     image = row.get("image")
@@ -73,7 +73,7 @@ def same_as(self: CoTReasoningDataset) -> list:  # for each example, the number 
     held = [_held_of(row, n) for row, n in zip(self.examples, self.row_of)]
     return same_pictures(held, names)
 
-# %% ../../nbs/04_dataset/04_packing.ipynb #c0666bd88
+# %% ../../nbs/04_dataset/04_packing.ipynb #c7fba052c
 @patch
 def _question_tokens(self: CoTReasoningDataset) -> Counter:  # number of an example → tokens
     "How many tokens each question's texts have, in the epoch in which they have most"
@@ -85,7 +85,7 @@ def _question_tokens(self: CoTReasoningDataset) -> Counter:  # number of an exam
         most[n] = max(most[n], len(ids))
     return size + Counter({n: max(0, most[n] - drawn[n]) for n in most})
 
-# %% ../../nbs/04_dataset/04_packing.ipynb #ce868dca4
+# %% ../../nbs/04_dataset/04_packing.ipynb #c5a4cdedd
 @patch
 def _share_out(self: CoTReasoningDataset) -> list:  # of lists of numbers of examples
     "Which questions stand behind one picture, at most `max_packed` tokens; a question stays whole"
@@ -111,7 +111,7 @@ def _prompt(text):
     "The ids of what is given"
     return text["input_ids"][: text["labels"].count(-100)]
 
-# %% ../../nbs/04_dataset/04_packing.ipynb #c010b7991
+# %% ../../nbs/04_dataset/04_packing.ipynb #c2a262a52
 @patch
 def picture_items(self: CoTReasoningDataset) -> list:  # of lists of numbers of texts
     "All texts behind each picture, those that begin alike beside each other"

@@ -9,12 +9,12 @@ __all__ = ['embed_prompts', 'read_behind', 'reads_once', 'picture_order']
 import torch
 
 from ..dataset.packing import same_pictures
-from ..model.limits import check_length, check_words, may_batch
+from ..model.limits import check_words, may_batch
 from ..model.parts import join_prefix
 from ..model.probing import capabilities
 from .writing import prefill
 
-# %% ../../nbs/06_generation/02_again.ipynb #c36e23754
+# %% ../../nbs/06_generation/02_again.ipynb #c3f547b7f
 @torch.no_grad()
 def embed_prompts(
     model,  # a MiniVLM
@@ -37,7 +37,7 @@ def embed_prompts(
     words = model.get_input_embeddings()(ids["input_ids"])
     return image_tokens, which, words, ids["attention_mask"]
 
-# %% ../../nbs/06_generation/02_again.ipynb #cd8ec5678
+# %% ../../nbs/06_generation/02_again.ipynb #c929b6c28
 def read_behind(
     lm,  # the language model
     image_tokens: torch.Tensor,  # [P, T, D], each picture once
@@ -62,19 +62,19 @@ def read_behind(
     ).last_hidden_state[:, -1]
     return hidden, cache, mask
 
-# %% ../../nbs/06_generation/02_again.ipynb #c3f547b7f
+# %% ../../nbs/06_generation/02_again.ipynb #ce2f198a7
 def reads_once(
     lm,  # the language model
-    image_tokens,  # [P, T, D]
-    which,  # [B]
-    words,  # [B, S, D]
+    image_tokens: torch.Tensor,  # [P, T, D]
+    which: torch.Tensor,  # [B]
+    words: torch.Tensor,  # [B, S, D]
     max_new_tokens: int,  # to be written
 ) -> bool:
     "Is there a picture with several texts, and says each text behind a copy what it says alone?"
     length = image_tokens.shape[1] + words.shape[1] + max_new_tokens
     return len(image_tokens) < len(which) and capabilities(lm).cached and may_batch(lm, length)
 
-# %% ../../nbs/06_generation/02_again.ipynb #ce59c5cbe
+# %% ../../nbs/06_generation/02_again.ipynb #c9c40e41a
 def picture_order(
     lengths: list,  # of the prompts
     same: list,  # for each, the first about the same picture, see `same_pictures`

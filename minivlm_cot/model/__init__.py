@@ -40,4 +40,11 @@ from .maps import (
     usual_size,
 )
 from .building import small_image_processor, small_language_config, small_vision_config
-from .saving import load_minivlm, on_hub, save_minivlm, vision_fingerprint
+from .saving import (
+    load_minivlm,
+    on_hub,
+    own_weights,
+    part_fingerprint,
+    save_minivlm,
+    vision_fingerprint,
+)

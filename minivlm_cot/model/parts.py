@@ -63,6 +63,8 @@ class MiniVLMConfig(PreTrainedConfig):
     vision_id: str | None = None  # the hub's name or the folder that the vision encoder came from
     language_id: str | None = None
     vision_fingerprint: str | None = None  # of the encoder's weights, where the file lacks them
+    language_fingerprint: str | None = None  # the same of the language model
+    lora_folder: str | None = None  # where LoRA's corrections of it lie, beside the weights
     response_tokens: dict | None = None  # arm → tokens of the longest response that was taught
     tie_word_embeddings: bool = False  # the language model ties its own
 

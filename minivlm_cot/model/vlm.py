@@ -7,6 +7,7 @@ __all__ = ['MiniVLM', 'run_encoder', 'unpack_rows']
 
 # %% ../../nbs/03_model/04_vlm.ipynb #he2399d6c
 import inspect
+from copy import deepcopy
 
 import torch
 from fastcore.basics import patch
@@ -44,14 +45,16 @@ class MiniVLM(PreTrainedModel, GenerationMixin):
             vision_encoder = AutoModel.from_config(config.vision_config)
         self.vision_encoder = vision_encoder
         if language_model is None:
-            language_model = AutoModelForCausalLM.from_config(config.text_config)
+            language_model = AutoModelForCausalLM.from_config(_standing_in(config))
         self.language_model = language_model
         widths = config.vision_config.hidden_size, config.text_config.hidden_size
         self.projector = VisionProjector(*widths, config.projector_hidden_size)
         self.token_loss = TokenLoss()
         _respect_softcap(self.language_model)
-        if config.vision_fingerprint:  # `from_pretrained` fetches the encoder by its name
-            self._keys_to_ignore_on_load_missing = [r"vision_encoder\."]
+        named = [r"vision_encoder\."] * bool(config.vision_fingerprint)
+        named += [r"language_model\."] * bool(config.language_fingerprint)
+        if named:  # `from_pretrained` fetches these parts by their names
+            self._keys_to_ignore_on_load_missing = self._keys_to_ignore_on_load_missing + named
         self.set_train_parts()
         self.post_init()
 
@@ -62,6 +65,15 @@ class MiniVLM(PreTrainedModel, GenerationMixin):
                 if isinstance(layer, nn.Linear):
                     nn.init.xavier_uniform_(layer.weight)
                     nn.init.zeros_(layer.bias)
+
+# %% ../../nbs/03_model/04_vlm.ipynb #a7c0ffee3
+def _standing_in(config):
+    "The language model's configuration; of one that is fetched later by its name, untied"
+    text = config.text_config
+    if config.language_fingerprint:  # tied weights that a file lacks make transformers warn
+        text = deepcopy(text)
+        text.tie_word_embeddings = False
+    return text
 
 # %% ../../nbs/03_model/04_vlm.ipynb #1e5794a8
 @patch
