@@ -149,6 +149,10 @@ def test_a_module_without_configuration_is_listened_to(tmp_path):
         for n, block in enumerate(plain._blocks):
             x = plain._swish(block(x))
             finer = x if n == 4 else finer if n > 4 else None
+        finer, x = (
+            nn.functional.layer_norm(m.movedim(1, -1), m.shape[1:2]).movedim(-1, 1)
+            for m in (finer, x)
+        )
         wanted = torch.cat([nn.functional.pixel_unshuffle(finer, 2), x], 1).flatten(2).mT
         assert torch.equal(model.encode_image(pixels), wanted)
     assert all(torch.equal(p, q) for p, q in zip(before, plain.state_dict().values()))
@@ -224,6 +228,11 @@ def test_an_encoder_is_found_again_by_its_name(tmp_path):
         T.AutoModel.from_pretrained(tmp_path / "resnet")
     )
     same(model, MiniVLM.from_pretrained(tmp_path / "model"))
+    changed = T.ResNetModel.from_pretrained(tmp_path / "resnet")
+    next(b for n, b in changed.named_buffers() if n.endswith("running_var")).mul_(2)
+    changed.save_pretrained(tmp_path / "resnet")
+    with pytest.raises(InputError, match="its weights differ"):
+        MiniVLM.from_pretrained(tmp_path / "model")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from minivlm_cot.core import InputError
 from minivlm_cot.core.contracts import Task
 from minivlm_cot.dataset import ARMS, Collator, CoTReasoningDataset, format_prompt, same_pictures
 from minivlm_cot.generation import ask_all, AskOptions, Chain, Direct, generate_answers
-from minivlm_cot.generation import generate_both, in_batches, make_prompts, sample_answers
+from minivlm_cot.generation import generate_both, in_batches, make_prompts, rank_both
+from minivlm_cot.generation import sample_answers
 from minivlm_cot.model import MiniVLMProcessor, small_image_processor
 from minivlm_cot.training import TrainConfig, train_cot_vlm
 from minivlm_cot.training.identity import data_identity
@@ -192,6 +194,18 @@ def test_a_run_counts_pictures_and_is_known_by_its_packing(tmp_path):
         train_cot_vlm(model, PROCESSOR, other, config, progress=False)
 
 
+def test_a_resumed_run_learns_from_the_same_items():
+    one, other = (
+        CoTReasoningDataset(rows(rationales=4), PROCESSOR, together="picture", max_packed=120)
+        for _ in range(2)
+    )
+    for epoch in range(3):
+        one.set_epoch(epoch)
+    other.set_epoch(2)
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a.pop("pixel_values"), b.pop("pixel_values")) and a == b
+
+
 def test_an_unknown_way_to_pack_is_refused():
     for wrong in ("pictures", 2, None):
         with pytest.raises(InputError, match='use False, True or "picture"'):
@@ -326,3 +340,19 @@ def test_batches_hold_whole_pictures():
     batches.clear()
     in_batches(too_much, range(8), 8, same)
     assert sorted(sum(batches, [])) == list(range(8))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ranks_behind_one_picture_are_those_of_copies(kind):
+    model, processor = build(KINDS[kind]())
+    asked = rows()
+    questions, choices = [r["question"] for r in asked], [["red", "no", "blue"]] * len(asked)
+    images, chains = [r["image"] for r in asked], ["It is left. " * (n % 4) for n in range(15)]
+    copies = [i.copy() for i in images]
+    for size in (4, 15):
+        ask = partial(rank_both, model, processor, options=AskOptions(batch_size=size))
+        found, seen = positions(model, lambda: ask(images, questions, choices, chains))
+        wanted, apart = positions(model, lambda: ask(copies, questions, choices, chains))
+        assert seen["pictures"] < apart["pictures"] == 15
+        for arm in ARMS:
+            assert np.allclose(found[arm], wanted[arm], atol=1e-4)

@@ -59,7 +59,7 @@ class TrainOptions:
     language: str = "HuggingFaceTB/SmolLM-135M"  # language model, not for scenes
     pool: int = 1  # pool × pool patches become one image token, not for scenes
     epochs: int = None  # left out: 2 for scenes, 3 for the others
-    batch_size: int = None  # left out: 32 for scenes, 8 for the others
+    batch_size: int = None  # rows, or pictures, see pack; left out: 32 for scenes, 8 for the others
     gradient_accumulation: int = _USUAL.gradient_accumulation  # batches per step, not for scenes
     lr_language: float = _USUAL.lr_language  # learning rate of the language model, not for scenes
     lr_projector: float = _USUAL.lr_projector  # of the projector, not for scenes

@@ -42,6 +42,7 @@ from minivlm_cot.engine.peak import (
     scaling_data,
     scaling_processes,
 )
+from .per_picture import picture_speeds
 
 # %% ../../nbs/12_engine/04_benchmark.ipynb #619cce1c8
 def run_benchmark(
@@ -80,6 +81,7 @@ def run_benchmark(
     note(chains=timed(_chains(model)), equal_words=_equal_words(model, 8))
     note(scaling=scaling(model, progress=progress))
     note(data=scaling_data(model, (64, 128) if small else (16, 32, 64), progress=False))
+    note(pictures=picture_speeds(preset, rounds=rounds, device=device, progress=progress))
     return found
 
 # %% ../../nbs/12_engine/04_benchmark.ipynb #n966b54d7
@@ -190,6 +192,12 @@ def _chains_table(found):
     return markdown_table(["one question", "seconds", "times “1 chain”"], rows)
 
 # %% ../../nbs/12_engine/04_benchmark.ipynb #n7ddd0451
+_BY_PICTURE = dict(
+    training=("each text with its picture", "a picture with its texts"),
+    answering=("in batches", "a picture once"),
+)
+
+
 def _in_words(found):
     "What has no table of its own"
     words = found["equal_words"]
@@ -202,6 +210,9 @@ def _in_words(found):
         f"bf16 equal to fp32: {100 * words['bf16_as_fp32']:.0f}%. "
         f"Best product of matrices: {peaks}; memory: {found['bandwidth'] / 1e9:.0f} GB/s."
     ]
+    for part, pair in _BY_PICTURE.items() if "pictures" in found else ():
+        gain = ratios(found["pictures"][part], pair[0])[pair[1]][0]
+        lines.append(f"Eight questions behind one picture, {part}: {gain:.1f} times “{pair[0]}”.")
     if found["memory"]:
         memory = ", ".join(f"{w} {b / 1e9:.1f} GB" for w, b in found["memory"].items())
         lines.append(f"Peak memory with four texts a step: {memory}.")

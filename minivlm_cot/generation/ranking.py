@@ -14,6 +14,8 @@ from ..model.vlm import MiniVLM
 from ..dataset.prompts import ANSWER, ARMS, format_prompt
 from ..dataset.labels import tokenize_pairs
 from ..dataset.batches import Collator, pack_texts
+from ..dataset.packing import same_pictures
+from .again import picture_order
 from .writing import fitting_batch_size, in_batches, inference_copy
 from .asking import AskOptions
 
@@ -29,28 +31,50 @@ def log_probs(
     are_features: bool = False,  # what the pictures are
     precision: str = "auto",  # see `inference_copy`
 ) -> list:  # for each picture, for each prompt, for each continuation: in nats, with the end mark
-    "How probable is each continuation? One pass; picture and common beginnings are read once"
+    "How probable is each continuation? One pass; pictures and common beginnings are read once"
     model = inference_copy(self, precision)
-    batch = _pack_texts(processor, pictures, prompts, continuations, are_features)
+    texts = _texts_of(processor, prompts, continuations)
+    rows = _rows_of(pictures, [sum(len(t["labels"]) for t in some) for some in texts])
+    batch = _pack_texts(processor, pictures, texts, rows, are_features)
     batch = {k: v.to(model.device) for k, v in batch.items()}
     learned = batch["labels"] != -100
     logits = model(**batch).logits.float().log_softmax(-1)
     log_p = logits.gather(-1, batch["labels"][learned][:, None])[:, 0]  # [learned]
-    rows, texts = learned.nonzero()[:, 0], batch["segments"][..., 0][learned]
-    sums = log_p.new_zeros(len(prompts), int(texts.max()) + 1)
-    sums = sums.index_put_((rows, texts), log_p, accumulate=True).tolist()
-    return [
-        [row[n * len(cs) : (n + 1) * len(cs)] for n in range(len(ps))]
-        for row, ps, cs in zip(sums, prompts, continuations)
-    ]
+    place = learned.nonzero()[:, 0], batch["segments"][..., 0][learned]  # row and text
+    sums = log_p.new_zeros(len(rows), int(place[1].max()) + 1)
+    sums = sums.index_put_(place, log_p, accumulate=True).tolist()
+    out = [[] for _ in prompts]
+    for row, values in zip(rows, map(iter, sums)):
+        for q in row:
+            out[q] = [[next(values) for _ in continuations[q]] for _ in prompts[q]]
+    return out
 
 # %% ../../nbs/06_generation/04_ranking.ipynb #21b49abdb
-def _pack_texts(processor, pictures, prompts, continuations, are_features):
-    "A batch with one row for each picture: a tree of its prompts and their continuations"
-    items = []
-    for ps, cs in zip(prompts, continuations):
-        pairs = [(p, c) for p in ps for c in cs]
-        items.append(pack_texts(tokenize_pairs(processor.tokenizer, pairs, max_length=10**9)))
+def _texts_of(processor, prompts, continuations):
+    "For each question, its prompts with all their continuations"
+    return [
+        tokenize_pairs(processor.tokenizer, [(p, c) for p in ps for c in cs], max_length=10**9)
+        for ps, cs in zip(prompts, continuations)
+    ]
+
+
+def _rows_of(pictures, sizes, most=512):  # tokens, as in `CoTReasoningDataset`
+    "Questions about one picture stand in one row, up to so many tokens"
+    rows, latest = [], {}  # first question about a picture → its row, and the room there
+    for q, (first, size) in enumerate(zip(same_pictures(pictures), sizes)):
+        row, room = latest.get(first, ([], 0))
+        if size > room:
+            row, room = [], most
+            rows.append(row)
+        row.append(q)
+        latest[first] = row, room - size
+    return rows
+
+
+def _pack_texts(processor, pictures, texts, rows, are_features):
+    "A batch: each row a picture with a tree of the prompts about it and their continuations"
+    items = [pack_texts([text for q in row for text in texts[q]]) for row in rows]
+    pictures = [pictures[row[0]] for row in rows]
     if are_features:
         name, pictures = "image_features", [torch.as_tensor(p) for p in pictures]
     else:
@@ -113,15 +137,16 @@ def _ranks(model, processor, images, prompts, choices, options):
         raise InputError("Give one picture and one list of choices for each question.")
     ends, out = [[f" {c}" for c in some] for some in choices], [None] * len(prompts)
     lengths = [len(c) * sum(map(len, p)) for p, c in zip(prompts, choices)]  # letters, to sort by
-    order, size = sorted(range(len(prompts)), key=lengths.__getitem__), options.batch_size
+    same, size = same_pictures(images), options.batch_size
     if size is None:  # a token has three letters or more
         size = min(32, fitting_batch_size(model, max(lengths, default=0) // 3))
+    shown = [images[i] for i in same]
 
     def rank(batch):
-        given = ([some[i] for i in batch] for some in (images, prompts, ends))
+        given = ([some[i] for i in batch] for some in (shown, prompts, ends))
         ranks = model.log_probs(processor, *given, precision=options.precision)
         for i, r in zip(batch, ranks):
             out[i] = r
 
-    in_batches(rank, order, size)
+    in_batches(rank, picture_order(lengths, same), size, same)
     return out
