@@ -65,7 +65,7 @@ def minivlm_photographs(options):
         print(f"{name:>26}  {100 * arm['accuracy']:5.1f}% ({low:.1f} … {high:.1f})")
     print(f"report: {o.out}/report.json\n  page: {o.out}/index.html")
 
-# %% ../../nbs/13_commands/06_rooms_study.ipynb #c41c5a1be
+# %% ../../nbs/13_commands/06_rooms_study.ipynb #cd8ccf004
 def _trial_names(text):
     "The trials that are named"
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -84,7 +84,7 @@ def _seeds(text):
     except ValueError:
         raise InputError(f"seeds is {text!r}: give whole numbers with commas between.") from None
 
-# %% ../../nbs/13_commands/06_rooms_study.ipynb #cd8ccf004
+# %% ../../nbs/13_commands/06_rooms_study.ipynb #cafcbc092
 def _exam_of(o):
     "Where the questions are, and which of them"
     folder = Path(o.folder) if o.folder else (real_data() or Path()) / "daquar"

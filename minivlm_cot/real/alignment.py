@@ -15,6 +15,7 @@ import torch
 from ..core.basics import progress_bar as tqdm
 from ..model.vlm import MiniVLM
 from ..model.wheels import fetch_part, part_name
+from ..training.stages import _one_cycle, Pace
 
 # %% ../../nbs/11_real/05_alignment.ipynb #c92f3b43c
 def imagenet_words() -> list:  # of 1,000 texts, such as "studio couch", in the classifier's order
@@ -59,7 +60,7 @@ def word_vectors(
     "The language model's own vector for each word; of several tokens, their mean"
     table = model.get_input_embeddings().weight.detach().float()
     ids = processor.tokenizer([f" {word}" for word in words], add_special_tokens=False)
-    return torch.stack([table[some].mean(0) for some in ids["input_ids"]])
+    return torch.stack([table[some].mean(0) for some in ids["input_ids"]]).cpu()
 
 # %% ../../nbs/11_real/05_alignment.ipynb #c9b45f817
 def align_to_words(
@@ -67,27 +68,36 @@ def align_to_words(
     processor,
     features,  # [n, T, C] of any pictures, in any array
     classifier: Classifier,
-    steps: int = 400,
-    pictures: int = 32,  # a step
-    learning_rate: float = 2e-3,  # the highest
-    seed: int = 0,
+    pace: Pace = Pace(400, 32, 2e-3),  # steps, pictures a step, highest learning rate, seed
     progress: bool = True,
 ) -> list:  # the loss of each step: 1 where the projector says nothing
-    "Teach the projector to say, at each patch, the words that the classifier holds for probable"
-    vectors, draw = word_vectors(model, processor, classifier.words), np.random.default_rng(seed)
-    projector, losses = model.projector.train().requires_grad_(True), []
-    optimiser = torch.optim.AdamW(projector.parameters(), learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in tqdm(range(steps), desc="learning words", disable=not progress):
-        chosen = np.sort(draw.choice(len(features), min(pictures, len(features)), replace=False))
-        seen = torch.from_numpy(np.stack([features[n] for n in chosen])).flatten(0, 1)
-        seen = seen[torch.from_numpy(draw.permutation(len(seen))[: len(seen) // 4])].float()
-        wanted = classifier(seen) @ vectors
-        said = projector(seen.to(model.device)).float()
+    """Teach the projector to say, at each patch, the words that the classifier holds for probable
+
+    Image tokens get the size of words first (`projector_scale`): from random weights they are
+    seven times as long, and a step of AdamW is as short for long vectors as for small ones.
+    """
+    table = model.get_input_embeddings().weight.detach().float()
+    model.config.projector_scale = scale = float(table.square().mean().sqrt())
+    vectors = word_vectors(model, processor, classifier.words)
+    draw, losses = np.random.default_rng(pace.seed), []
+    projector = model.projector.train().requires_grad_(True)
+    optimiser, schedule = _one_cycle(projector.parameters(), pace)
+    for _ in tqdm(range(pace.steps), desc="learning words", disable=not progress):
+        seen = _some_patches(features, pace.batch_size, draw)
+        wanted = (classifier(seen) @ vectors).to(model.device)
+        said = projector(seen.to(model.device)).float() * scale
         loss = (said - wanted).square().sum() / wanted.square().sum()
         loss.backward()
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
         losses.append(loss.item())
+    projector.eval()
     return losses
+
+# %% ../../nbs/11_real/05_alignment.ipynb #cec42c881
+def _some_patches(features, pictures, draw):
+    "A quarter of the patches of a few pictures: neighbours resemble each other"
+    chosen = np.sort(draw.choice(len(features), min(pictures, len(features)), replace=False))
+    seen = torch.from_numpy(np.stack([features[n] for n in chosen])).flatten(0, 1).float()
+    return seen[torch.from_numpy(draw.permutation(len(seen))[: len(seen) // 4])]

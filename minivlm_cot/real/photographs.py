@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RealRecipe', 'grey_rows', 'shared_rows', 'mirrored_rows', 'Mirrored', 'real_parts', 'forget', 'real_data',
-           'train_real', 'ask_real']
+           'real_start', 'train_real', 'ask_real']
 
 # %% ../../nbs/11_real/05_photographs.ipynb #c99a2c5bc
 import random
@@ -18,6 +18,7 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from ..core.basics import InputError, set_seed
+from ..core.files import atomic_path, writable_dir
 from ..core.pictures import open_image
 from ..dataset.batches import CoTReasoningDataset
 from ..dataset.questions import Questions
@@ -26,8 +27,10 @@ from ..model.processor import MiniVLMProcessor
 from ..model.vlm import MiniVLM
 from ..training.config import TrainConfig
 from ..training.features import cache_dataset, FeatureStore
+from .alignment import align_to_words, lite_classifier
 from ..training.lora import add_lora
 from ..training.loop import train_cot_vlm
+from ..training.stages import Pace
 
 # %% ../../nbs/11_real/05_photographs.ipynb #c70c16089
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class RealRecipe:
     image_size: int = 320  # pixels a side
     depths: tuple = (-1,)  # maps of the encoder that are read, see `MapEncoder`
     language: str = "smollm2-135m"  # language model
+    aligned: int = 400  # steps in which the projector learns words, see `align_to_words`; 0: none
     forgets: str = ""  # the part that keeps its shape and loses its weights: vision or language
     lora: int = 0  # rank of LoRA corrections; 0: all of the language model learns
     blind: bool = False  # grey pictures, in training and in the exam
@@ -72,7 +76,7 @@ def shared_rows(
         raise InputError(f"share is {share}: of {len(names)} pictures none is left.")
     return [row for row in rows if row["image_id"] in set(kept)]
 
-# %% ../../nbs/11_real/05_photographs.ipynb #ce9c83133
+# %% ../../nbs/11_real/05_photographs.ipynb #c79772ca2
 _EXCHANGED = dict(left="right", right="left")
 
 
@@ -96,7 +100,7 @@ def _exchange(text):
         return [_exchange(part) for part in text]
     return re.sub(r"\b(left|right)\b", lambda found: _EXCHANGED[found[1]], text)
 
-# %% ../../nbs/11_real/05_photographs.ipynb #c79772ca2
+# %% ../../nbs/11_real/05_photographs.ipynb #c1db8d180
 class Mirrored(torch.utils.data.Dataset):
     "Each item as it is or mirrored: a coin decides, anew in each epoch"
 
@@ -126,7 +130,7 @@ class Mirrored(torch.utils.data.Dataset):
     def __getitem__(self, i):
         return self.both[self.chosen[i]][i]
 
-# %% ../../nbs/11_real/05_photographs.ipynb #c1db8d180
+# %% ../../nbs/11_real/05_photographs.ipynb #cf3b6b0ac
 def real_parts(
     recipe: RealRecipe,
     device=None,  # None: the best there is
@@ -139,7 +143,7 @@ def real_parts(
     processor = MiniVLMProcessor.from_components(*parts, image_size=recipe.image_size)
     return model, processor
 
-# %% ../../nbs/11_real/05_photographs.ipynb #c6abfe116
+# %% ../../nbs/11_real/05_photographs.ipynb #c1ad51599
 def forget(
     model: MiniVLM,
     part: str,  # vision or language
@@ -165,12 +169,11 @@ def forget(
         raise InputError(f"Only vision or language can forget, not {part!r}.")
     return model
 
-# %% ../../nbs/11_real/05_photographs.ipynb #c84b1803a
+# %% ../../nbs/11_real/05_photographs.ipynb #cf4db74b5
 def real_data(
     recipe: RealRecipe,
     rows: list,  # to learn from
     processor,
-    seen=None,  # called with each dataset, to give it the pictures' features
 ):  # a dataset
     "All questions of a picture behind it, and its mirror image"
     kept = shared_rows(rows, recipe.share) if recipe.share < 1 else rows
@@ -180,34 +183,59 @@ def real_data(
         shown.append(grey_rows(mirrored) if recipe.blind else mirrored)
     made = dict(arms=recipe.arms, together="picture", seed=recipe.seed, max_packed=10_000)
     sets = [CoTReasoningDataset(some, processor, **made) for some in shown]
-    for data in sets if seen else ():
-        seen(data)
     return Mirrored(*sets, recipe.seed) if recipe.mirrored else sets[0]
 
-# %% ../../nbs/11_real/05_photographs.ipynb #c1ad51599
+# %% ../../nbs/11_real/05_photographs.ipynb #c136359b2
+def real_start(
+    model: MiniVLM,
+    processor,
+    recipe: RealRecipe,
+    features: list,  # [T, C] of each picture to learn from
+    out: Path,  # folder of the run
+) -> None:
+    "Let the projector learn words first, or read what it learned in this run before"
+    kept = out / "aligned.pt"
+    if not recipe.aligned or recipe.forgets == "vision":  # nobody knows a random encoder's words
+        return
+    if kept.exists():
+        known = torch.load(kept, map_location=model.device, weights_only=True)
+        model.config.projector_scale = known.pop("scale")
+        model.projector.load_state_dict(known)
+        return
+    pace = Pace(recipe.aligned, 32, 2e-3, recipe.seed)
+    align_to_words(model, processor, features, lite_classifier(recipe.vision), pace)
+    with atomic_path(kept) as temporary:
+        known = dict(model.projector.state_dict(), scale=model.config.projector_scale)
+        torch.save(known, temporary)
+
+# %% ../../nbs/11_real/05_photographs.ipynb #c64646924
 def train_real(
     recipe: RealRecipe,
     rows: list,  # to learn from
     out,  # folder of the run; a run that was stopped goes on
     features,  # folder of the encoders' features, shared by runs
     device=None,  # None: the best there is
-    progress: bool = True,
 ) -> tuple:  # (model, processor, History)
     "Train a recipe"
+    out, seen = writable_dir(out), []
     model, processor = real_parts(recipe, device)
     if recipe.forgets:
-        forget(model, recipe.forgets, processor, [rows[k]["image"] for k in range(0, 320, 10)])
-    store = (model, features)
-    data = real_data(recipe, rows, processor, lambda d: cache_dataset(d, *store, progress=progress))
+        some = rows[:: max(1, len(rows) // 32)]
+        forget(model, recipe.forgets, processor, [row["image"] for row in some])
+    data = real_data(recipe, rows, processor)
+    for one in getattr(data, "both", [data]):
+        cache_dataset(one, model, features)
+        seen += [one.features[n] for n in dict.fromkeys(one.feature_index)]
+    real_start(model, processor, recipe, seen, out)
     learner = add_lora(model, recipe.lora) if recipe.lora else model
     names = ("epochs", "batch_size", "lr_language", "lr_projector", "seed")
     config = TrainConfig(out=str(out), **{name: getattr(recipe, name) for name in names})
     set_seed(recipe.seed)
-    history = train_cot_vlm(learner, processor, data, config, progress=progress)
+    history = train_cot_vlm(learner, processor, data, config)
     model = learner.merge_and_unload() if recipe.lora else model
     return model.eval(), processor, history
 
-# %% ../../nbs/11_real/05_photographs.ipynb #cf4db74b5
+# %% ../../nbs/11_real/05_photographs.ipynb #c4192b2d5
 def ask_real(
     model: MiniVLM,
     processor,

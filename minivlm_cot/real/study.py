@@ -62,7 +62,7 @@ class Exam:
         first = list(dict.fromkeys(row["image_id"] for row in rows))[: self.pictures]
         return [row for row in rows if row["image_id"] in set(first)]
 
-# %% ../../nbs/11_real/07_study.ipynb #c33a6c0ba
+# %% ../../nbs/11_real/07_study.ipynb #c44a1f02c
 _RATIONALES = dict(template=with_template_rationales, scene=with_scene_rationales)
 
 
@@ -96,7 +96,7 @@ def run_trial(
         checkpoint.unlink()  # a gigabyte and a half
     return found
 
-# %% ../../nbs/11_real/07_study.ipynb #c44a1f02c
+# %% ../../nbs/11_real/07_study.ipynb #cd41eedbd
 def _plain(dials):
     "As JSON gives them back"
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(dials).items()}
@@ -115,7 +115,7 @@ def _kept_trial(path, told):
         )
     return kept
 
-# %% ../../nbs/11_real/07_study.ipynb #ca319dd2b
+# %% ../../nbs/11_real/07_study.ipynb #c901db5b4
 def trial_answers(
     found: dict,  # from `run_trial`
     style: str = "direct",
@@ -132,7 +132,7 @@ def marks(
     "Which answers are right"
     return np.array([task.score(e, a.answer) >= 1 for e, a in zip(asked, answers)])
 
-# %% ../../nbs/11_real/07_study.ipynb #c901db5b4
+# %% ../../nbs/11_real/07_study.ipynb #ce71a8522
 def shares(
     right: list,  # for each seed, [n] booleans
     asked: list,  # the questions
@@ -162,7 +162,7 @@ def gain(
     difference = float(both[0].mean() - both[1].mean())
     return dict(difference=difference, ci=list(bootstrap_difference(*both, names)))
 
-# %% ../../nbs/11_real/07_study.ipynb #c7e13d498
+# %% ../../nbs/11_real/07_study.ipynb #c0914e40e
 def study_report(
     found: dict,  # name of a trial → one result of `run_trial`, all about the same questions
     asked: list,  # the questions
@@ -173,7 +173,7 @@ def study_report(
     answers = {name: trial_answers(one) for name, one in found.items()}
     return score_rows(answers, asked, rows, task=task)
 
-# %% ../../nbs/11_real/07_study.ipynb #c0914e40e
+# %% ../../nbs/11_real/07_study.ipynb #c977071ad
 def study_numbers(
     found: dict,  # name of a trial → seed → result of `run_trial`
     asked: list,  # the questions
