@@ -1,5 +1,6 @@
 """A model that keeps only what it learned: the rest is found by name and known by fingerprint."""
 
+import json
 import subprocess
 import sys
 
@@ -8,11 +9,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from minivlm_cot.commands import minivlm_train
 from minivlm_cot.core import InputError, set_seed
 from minivlm_cot.generation import generate_direct_answer
 from minivlm_cot.model import (
     MiniVLM,
     MiniVLMProcessor,
+    check_named,
     load_minivlm,
     save_minivlm,
     small_image_processor,
@@ -170,3 +173,39 @@ def test_corrections_need_peft(named, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(InputError, match="need the package peft: pip install peft"):
         load_minivlm(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("lora", [0, 4])
+def test_a_light_training_keeps_what_has_learned(named, tmp_path, lora):
+    pytest.importorskip("peft")
+    record = dict(question="Is the cone red?", rationales=["It is red."], choices=["yes", "no"])
+    record |= dict(correct_choice_idx=0, direct_answers=["yes"] * 10)
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    for n in (1, 2):
+        Image.new("RGB", (60, 40), "red").save(rows / f"{n:012d}.jpg")
+    records = [record | dict(image_id=n, question_id=f"q{n}") for n in (1, 2)]
+    (rows / "aokvqa_v1p0_train.json").write_text(json.dumps(records))
+    for place in ("vision", "language"):
+        PROCESSOR.save_pretrained(tmp_path / place)
+    parts = dict(vision=str(tmp_path / "vision"), language=str(tmp_path / "language"))
+    more = dict(source="aokvqa", folder=str(rows), epochs=1, lora=lora, light=True, device="cpu")
+    minivlm_train(out=str(tmp_path / "run"), **parts, **more)
+    weights = load_file(tmp_path / "run/model/model.safetensors")
+    assert {n.split(".")[0] for n in weights} == {"projector"} | (
+        set() if lora else {"language_model"}
+    )
+    loaded, _ = load_minivlm(tmp_path / "run/model", device="cpu")
+    assert not torch.equal(logits(loaded), logits(named))
+
+
+def test_a_light_training_refuses_a_nameless_part_before_it_trains(named, tmp_path):
+    save_minivlm(
+        MiniVLM.from_components(
+            named.vision_encoder, named.language_model, device="cpu", summary=False
+        ),
+        PROCESSOR,
+        tmp_path / "base",
+    )
+    with pytest.raises(InputError, match="came without a name"):
+        check_named(load_minivlm(tmp_path / "base", device="cpu")[0])

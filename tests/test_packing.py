@@ -194,6 +194,18 @@ def test_a_run_counts_pictures_and_is_known_by_its_packing(tmp_path):
         train_cot_vlm(model, PROCESSOR, other, config, progress=False)
 
 
+def test_a_resumed_run_learns_from_the_same_items():
+    one, other = (
+        CoTReasoningDataset(rows(rationales=4), PROCESSOR, together="picture", max_packed=120)
+        for _ in range(2)
+    )
+    for epoch in range(3):
+        one.set_epoch(epoch)
+    other.set_epoch(2)
+    for a, b in zip(one, other, strict=True):
+        assert torch.equal(a.pop("pixel_values"), b.pop("pixel_values")) and a == b
+
+
 def test_an_unknown_way_to_pack_is_refused():
     for wrong in ("pictures", 2, None):
         with pytest.raises(InputError, match='use False, True or "picture"'):

@@ -1,6 +1,7 @@
 """Chains for photographs without rationales: nothing of a row's own answer may reach its chain."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -161,3 +162,17 @@ def test_real_chains_can_be_read_back():
             (t.name, t.many, t.count, t.colours) for t in facts
         ]
     assert sum(bool(r["rationales"]) for r in with_scene_rationales(rows, daquar("test"))) > 6700
+
+
+def test_the_smoke_run_parts_rows_by_photograph(monkeypatch, capsys, tmp_path):
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parent.parent / "tools"))
+    import rationales
+
+    rows = [dict(image_id=n // 3, question_id=n) for n in range(60)]
+    train, asked = rationales.divided(random.Random(0).sample(rows, 60))
+    assert len(train) >= 40 and len(train) + len(asked) == 60
+    assert not {r["image_id"] for r in train} & {r["image_id"] for r in asked}
+    monkeypatch.delenv("MINIVLM_DATA", raising=False)
+    rationales.main(tmp_path / "out", keeps=False)
+    assert "skipped: MINIVLM_DATA is not set" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()

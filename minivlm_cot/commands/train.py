@@ -16,7 +16,7 @@ from ..core.files import writable_dir
 from ..core.records import save_json
 from ..model.vlm import MiniVLM
 from ..model.processor import MiniVLMProcessor
-from ..model.saving import load_minivlm, save_minivlm
+from ..model.saving import check_named, load_minivlm, save_minivlm
 from ..dataset.batches import CoTReasoningDataset
 from ..dataset.sources import load_examples
 from ..training.config import TrainConfig
@@ -55,11 +55,11 @@ class TrainOptions:
     limit: int = None  # at most so many rows
     # folder or hub name of a MiniVLM to go on from, instead of vision and language; not for scenes
     base: str = None
-    vision: str = "google/vit-base-patch16-224"  # vision encoder, not for scenes
-    language: str = "HuggingFaceTB/SmolLM-135M"  # language model, not for scenes
+    vision: str = "google/vit-base-patch16-224"  # or efficientnet-lite0 to 2; not for scenes
+    language: str = "HuggingFaceTB/SmolLM-135M"  # or smollm2-135m, or a .gguf file; not for scenes
     pool: int = 1  # pool × pool patches become one image token, not for scenes
     epochs: int = None  # left out: 2 for scenes, 3 for the others
-    batch_size: int = None  # left out: 32 for scenes, 8 for the others
+    batch_size: int = None  # rows, or pictures, see pack; left out: 32 for scenes, 8 for the others
     gradient_accumulation: int = _USUAL.gradient_accumulation  # batches per step, not for scenes
     lr_language: float = _USUAL.lr_language  # learning rate of the language model, not for scenes
     lr_projector: float = _USUAL.lr_projector  # of the projector, not for scenes
@@ -70,16 +70,13 @@ class TrainOptions:
     # behind one picture: row, the texts of a row; picture, all questions about it; not for scenes
     pack: str = "row"
     with_choices: store_true = False  # show the choices in the prompt, in both arms; not for scenes
-    # learn all rationales of a question in each epoch, instead of one drawn; not for scenes
-    every_rationale: store_true = False
-    # compute the encoder's features anew for each batch instead of keeping them on disk;
-    # not for scenes
-    no_cache: store_true = False
+    every_rationale: store_true = False  # all in each epoch, instead of one drawn; not for scenes
+    no_cache: store_true = False  # keep no features of the encoder on disk; not for scenes
     gradient_checkpointing: store_true = False  # less memory for a third more time; not for scenes
     # backend of torch.compile, such as inductor; "" for none; auto: where it pays; not for scenes
     compile: str = _USUAL.compile
-    # scenes only: a minute instead of ten; nothing worth a look is learned
-    short: store_true = False
+    light: store_true = False  # save only what has learned, see save_minivlm; not for scenes
+    short: store_true = False  # scenes only: a minute instead of ten, too little to learn
     fresh: store_true = False  # start over although there is a checkpoint
     seed: int = 0
     device: str = None  # cpu, cuda or mps; left out: the best there is
@@ -121,16 +118,19 @@ def _train_on_rows(options):
     rows = load_examples(o.source, o.split, o.limit, o.folder, o.images, progress=True)
     set_seed(o.seed)  # a new projector and LoRA's corrections are random
     model, processor = _parts(o, own_device(o.device))
+    if o.light:
+        check_named(model, language=bool(o.lora))  # better now than after the training
     if o.lora:
         model = add_lora(model, o.lora)
     data = _items(rows, model, processor, o)
     history = train_cot_vlm(model, processor, data, config)
     seconds, waited = sum(r["seconds"] for r in history.rows), history.waiting_share
     print(f"{history.sequences:,} texts in {seconds:,.0f} s; {waited:.1%} of it waiting for data")
-    if o.lora:
+    if o.lora and not o.light:
         model = model.merge_and_unload()
     if process_state().is_main_process:  # under accelerate launch, one process writes
-        save_minivlm(model, processor, f"{config.out}/model")
+        kept = dict(vision=not o.light, language=not (o.light and o.lora))
+        save_minivlm(model, processor, f"{config.out}/model", **kept)
 
 
 def _train_config(options):

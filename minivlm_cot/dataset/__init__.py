@@ -10,6 +10,6 @@ from .readers import read_records, Rows
 from .aokvqa import coco_picture
 from .vqa import create_synthetic_rationale
 from .clevr import clevr_rationale, run_clevr_program
-from .daquar import daquar_kind, daquar_part
+from .daquar import answer_things, daquar_kind, daquar_part
 from .sources import load_examples, load_with_fallback, real_data, Source, SOURCES
 from .questions import Questions

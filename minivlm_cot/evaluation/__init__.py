@@ -17,3 +17,4 @@ from .exam import (
     with_picture,
 )
 from .leaderboards import aokvqa_scores, predict_aokvqa
+from .wups import fetch_wordnet, load_wordnet, mean_wups, wu_palmer, wups

@@ -41,6 +41,7 @@ from .maps import (
 )
 from .building import small_image_processor, small_language_config, small_vision_config
 from .saving import (
+    check_named,
     load_minivlm,
     on_hub,
     own_weights,
