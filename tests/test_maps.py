@@ -333,3 +333,12 @@ def test_what_an_encoder_of_maps_costs_is_counted():
         vision = fit_encoder(T.AutoModel.from_config(T.ResNetConfig()), 224).config
     cost = training_cost(MiniVLMConfig(vision_config=vision, text_config=LANGUAGE))
     assert abs(cost.flops_per_picture / 8.2e9 - 1) < 0.01  # of ResNet-50: 4.1e9 products and sums
+
+
+@pytest.mark.parametrize("name,width", [("resnet10t", 512), ("mobilenetv3_small_050", 288)])
+def test_networks_of_timm_are_read_where_it_is_installed(name, width, tmp_path):
+    pytest.importorskip("timm", reason="timm is no dependency: install timm and torchvision")
+    model = build(T.TimmWrapperConfig(architecture=name), depths=(-1,))
+    assert (model.config.n_image_tokens, model.config.vision_config.hidden_size) == (4, width)
+    model.save_pretrained(tmp_path)
+    same(model, MiniVLM.from_pretrained(tmp_path))
