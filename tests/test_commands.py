@@ -223,6 +223,20 @@ def test_the_short_table_names_its_test(shared, capsys):
     assert lines and all(f"({named})" in line for line in lines)
 
 
+def test_kinds_without_groups_have_their_lines(capsys):
+    "Photographs have kinds of questions, and no depth to group them by"
+    row = dict(image=None, choices=[], correct_choice_idx=None, rationales=[])
+    exam = [
+        row
+        | dict(question_id=n, image_id=n, question=f"{kind}?", family=kind, direct_answers=["2"])
+        for n, kind in enumerate(["how many", "how many", "what is"])
+    ]
+    said = {"direct": [Answer(e["question"], "direct", "", "2", "", 1) for e in exam]}
+    _say(score_rows(said, exam), "out")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  n ")[0].strip() for line in lines[:3]] == ["how many", "what is", "all"]
+
+
 def test_a_half_character_is_named():
     with pytest.raises(InputError, match="half a character"):
         from minivlm_cot.dataset import as_text
@@ -255,7 +269,12 @@ def test_a_row_without_a_rationale_teaches_the_direct_arm_alone(monkeypatch, cap
     ]
     data = _items(rows, None, processor, TrainOptions(max_length=64))
     assert data.rows_per_arm == dict(cot=1, direct=2, caption=1)
-    assert "cot: 1, direct: 2, caption: 1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "cot: 1, direct: 2, caption: 1" in said and "nothing to learn" not in said
+    _items(rows[1:2], None, processor, TrainOptions())
+    assert "direct: 1; none has a rationale: there is nothing to learn for cot" in (
+        capsys.readouterr().out
+    )
     assert len(_items(rows, None, processor, TrainOptions())) == 3  # a row is an item
     assert len(_items(rows, None, processor, TrainOptions(pack="picture"))) == 2
 

@@ -15,3 +15,4 @@ from .ready import save_ready
 from .draw_ask import AskingOptions, minivlm_ask, minivlm_draw
 from .train import EvalOptions, minivlm_demo, minivlm_eval, minivlm_train, TrainOptions
 from .calls import ask, examine, load, Loaded, show, Shown
+from .rooms_study import minivlm_photographs, PhotographsOptions
