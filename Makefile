@@ -1,4 +1,5 @@
 # make demo     train from scratch, compare, write runs/demo/index.html
+# make real     pretrained parts on photographs of rooms, beside a blind twin: runs/real/index.html
 # make test     everything that must hold, as CI runs it
 # make lab      read and run the notebooks in JupyterLab
 # make jupyter  run each notebook as JupyterLab does, in a kernel of its own
@@ -22,7 +23,7 @@ export MINIVLM_DATA ?= $(abspath ../shared/data)
 endif
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test lab docs home figures readme tidy jupyter sidebar structure rhythm everything
+.PHONY: demo real test lab docs home figures readme tidy jupyter sidebar structure rhythm everything
 .PHONY: ready seeds trainings benchmark costs waiting pictures parts clean
 
 $(VENV)/bin/python:
@@ -39,6 +40,9 @@ $(VENV)/.dev: $(VENV)/bin/python setup.py settings.ini constraints.txt
 
 demo: $(VENV)/.user
 	$(BIN)/minivlm_demo --out runs/demo
+
+real: $(VENV)/.user
+	$(BIN)/minivlm_photographs --out runs/real
 
 test: $(VENV)/.dev
 	$(BIN)/python tools/check.py

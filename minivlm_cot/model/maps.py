@@ -157,7 +157,8 @@ class MapEncoder(PreTrainedModel):
     def __init__(self, config, encoder=None):
         super().__init__(config)
         if encoder is None and config.encoder_config is not None:
-            encoder = AutoModel.from_config(config.encoder_config)
+            kernel = dict(attn_implementation="eager")  # such encoders have no other
+            encoder = AutoModel.from_config(config.encoder_config, **kernel)
         self.encoder = encoder
         self.post_init()
 

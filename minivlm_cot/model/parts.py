@@ -57,6 +57,7 @@ class MiniVLMConfig(PreTrainedConfig):
     vision_config: dict | PreTrainedConfig | None = None
     text_config: dict | PreTrainedConfig | None = None
     projector_hidden_size: int | None = None  # None: the language model's width
+    projector_scale: float = 1.0  # times what the projector says, see `align_to_words`
     drop_cls: bool = False  # leave out the encoder's summary vectors, keep the patches
     pool: int = 1  # average pool × pool patches into one image token
     image_size: int | None = None  # pixels a side of a prepared picture; None: as in training

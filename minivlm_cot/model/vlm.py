@@ -185,7 +185,9 @@ def embed_image(
             f"The image features have shape {list(features.shape)}, but this model wants "
             f"[batch, {wanted[0]}, {wanted[1]}]: were they made by another encoder?"
         )
-    return self.projector(features.to(self.projector.projection[0].weight.dtype))
+    tokens = self.projector(features.to(self.projector.projection[0].weight.dtype))
+    scale = self.config.projector_scale
+    return tokens if scale == 1 else tokens * scale
 
 # %% ../../nbs/03_model/04_vlm.ipynb #b708c826
 @patch

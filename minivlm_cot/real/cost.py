@@ -9,9 +9,11 @@ __all__ = ['real_shape', 'Cost', 'training_cost']
 from dataclasses import dataclass
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, ViTConfig
 
 from ..core.basics import count_parameters
+from ..model.maps import MapEncoderConfig
 from ..model.parts import MiniVLMConfig
 from ..model.vlm import MiniVLM
 
@@ -82,8 +84,7 @@ def training_cost(
     body = language - table * (1 if c.tie_word_embeddings else 2)
     products = 2 * (body * T + table * learned_tokens + projector * config.n_image_tokens)
     forward = products + _attention_flops(c, T)
-    v, patches = config.vision_config, config.patches_per_side**2 + config.extra_tokens
-    see = 2 * vision * patches + _attention_flops(v, patches)
+    see = _picture_flops(model, vision)
     corrections = lora_rank * _lora_width(model)
     learns = projector + (corrections if lora_rank else language)
     # frozen matrices pass the gradient on and get none
@@ -92,6 +93,17 @@ def training_cost(
     return Cost(forward + backward, see, weights, 12 * learns)
 
 # %% ../../nbs/11_real/01_cost.ipynb #n07eecf79
+def _picture_flops(model, parameters):
+    "Of a transformer all weights work on each patch; a convolutional network's are counted"
+    config, v = model.config, model.config.vision_config
+    if isinstance(v, MapEncoderConfig):
+        with FlopCounterMode(display=False) as counter:
+            model.encode_image(torch.zeros(1, 3, v.image_size, v.image_size, device="meta"))
+        return counter.get_total_flops()
+    patches = config.patches_per_side**2 + config.extra_tokens
+    return 2 * parameters * patches + _attention_flops(v, patches)
+
+
 def _attention_flops(c, tokens):
     "Products of queries with keys, and of weights with values, in all layers"
     return 4 * tokens**2 * c.hidden_size * c.num_hidden_layers
