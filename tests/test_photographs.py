@@ -1,6 +1,5 @@
 """The study on photographs: mirrored pictures, blind twins, runs that are kept and gone on with."""
 
-import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +14,11 @@ from minivlm_cot.core.pictures import open_image
 from minivlm_cot.dataset import CoTReasoningDataset, real_data
 from minivlm_cot.generation import Answer
 from minivlm_cot.model import fetch_part
-from minivlm_cot.real import photographs, study
+from minivlm_cot.real import photographs, trials
 from minivlm_cot.real.photographs import forget, grey_rows, Mirrored, mirrored_rows
 from minivlm_cot.real.photographs import RealRecipe, shared_rows
-from minivlm_cot.real.study import Exam, gain, marks, run_trial, shares
+from minivlm_cot.real.study import gain, marks, shares
+from minivlm_cot.real.trials import Exam, run_trial
 from minivlm_cot.scenes import scene_examples
 from minivlm_cot.tasks import Rooms
 
@@ -99,7 +99,7 @@ def test_a_trial_is_kept_and_another_refused(tmp_path, small, monkeypatch):
     found = run_trial(recipe, exam, out)
     assert len(found["answers"]["direct"]) == len(exam.rows("validation"))
     assert not list(out.glob("checkpoint*")), "a finished run needs no checkpoint"
-    monkeypatch.setattr(study, "train_real", None)  # it would be an error to train again
+    monkeypatch.setattr(trials, "train_real", None)  # it would be an error to train again
     assert run_trial(recipe, exam, out) == found
     with pytest.raises(InputError, match="its recipe differs"):
         run_trial(replace(recipe, blind=True), exam, out)

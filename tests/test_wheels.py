@@ -202,8 +202,8 @@ def test_a_gguf_file_is_a_language_model(small_gguf, tmp_path):
     vision = small_vision_config(hidden_size=32, num_hidden_layers=1, num_attention_heads=2)
     model = MiniVLM.from_components(vision, str(small_gguf), device="cpu", summary=False).eval()
     assert model.config.language_id == str(small_gguf)
-    processor = MiniVLMProcessor(lite_image_processor("efficientnet-lite0", 80))
-    processor = MiniVLMProcessor(processor.image_processor, gguf_tokenizer(small_gguf))
+    images = lite_image_processor("efficientnet-lite0", 80)
+    processor = MiniVLMProcessor(images, gguf_tokenizer(small_gguf))
     batch = processor(images=Image.new("RGB", (99, 50), "red"), text="ask the cat")
     with torch.no_grad():
         said = model(**batch).logits

@@ -10,6 +10,7 @@ trainings  the short runs that two chapters compare        → optimisers.json, 
 benchmark  training and answering against the plain way    → nbs/benchmarks/cpu.json
 waiting    a training step alone and beside a busy process → waiting.json there
 pictures   eight questions a picture, learned and answered → pictures.json there
+study      pretrained parts on photographs: hours, and DAQUAR → real.json there
 costs      what each part of a training step costs         → parts.json there
 home       the front page's picture and the demo's report  → nbs/images, nbs/demo
 structure  which module imports which                      → nbs/images
@@ -46,6 +47,7 @@ RESULTS = {  # step → the results files that it writes
     "costs": [KEPT / "parts.json"],
     "waiting": [KEPT / "waiting.json"],
     "pictures": [KEPT / "pictures.json"],
+    "study": [KEPT / "real.json"],
 }
 SAVE = "from minivlm_cot.commands import save_ready; import sys; save_ready(*sys.argv[1:])"
 STORY = "01_start/02_chain_of_thought"
@@ -78,6 +80,7 @@ def commands(runs):
         "costs": [[python, ROOT / "tools/step_parts.py"]],
         "waiting": [[python, ROOT / "tools/waiting.py"]],
         "pictures": [[python, ROOT / "tools/pictures.py"]],
+        "study": [[python, ROOT / "tools/study.py"]],  # keeps what it once trained
         "home": [tool["home"]],
         "structure": [tool["structure"]],
     }
@@ -119,7 +122,7 @@ def read(place):
 
 def put_stamps(step, made):
     "Into the step's results files, or into the list of what is not JSON"
-    for place in RESULTS.get(step, []):
+    for place in (p for p in RESULTS.get(step, []) if p.exists()):  # no data, no results
         write(read(place) | {"made": made}, place)
     if step not in RESULTS:
         listed = KEPT / "made.json"

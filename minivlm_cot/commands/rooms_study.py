@@ -15,7 +15,8 @@ from ..core.machine import pick_device
 from ..core.records import save_json
 from ..dataset.sources import real_data
 from ..evaluation.tables import strategy_label
-from ..real.study import Exam, run_trial, study_numbers, study_report, TRIALS
+from ..real.study import study_numbers, study_report, word_closeness
+from ..real.trials import Exam, run_trial, TRIALS
 from ..visualization.choosing import choose_cards
 from ..visualization.figures import plot_accuracy
 from ..visualization.pages import report_page
@@ -55,8 +56,10 @@ def minivlm_photographs(options):
             kept = dict(keep=name == "photographs" and seed == seeds[0])
             found.setdefault(name, {})[seed] = run_trial(recipe, exam, place, o.device, **kept)
     asked, first = exam.rows(exam.asked), {n: by_seed[seeds[0]] for n, by_seed in found.items()}
-    report = study_report(first, asked, exam.rows(exam.learned), exam.task)
-    save_json(study_numbers(found, asked, exam.task), out / "numbers.json")
+    rows = exam.rows(exam.learned)
+    report = study_report(first, asked, rows, exam.task)
+    numbers = study_numbers(found, asked, exam.task, rows, word_closeness())
+    save_json(numbers, out / "numbers.json")
     report.save(out / "report.json")
     figures = {"Accuracy by kind of question": plot_accuracy(report)}
     report_page(report, figures, choose_cards(report, asked), out)

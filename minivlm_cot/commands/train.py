@@ -37,7 +37,8 @@ from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
 from ..tasks.rooms import task_for
 from .demo import run_demo, train_demo
-from .options import command, give_advice, own_device, packed_by
+from .options import command, depths_of, give_advice, own_device
+from .options import packed_by, taught_arms
 
 # %% ../../nbs/13_commands/04_train.ipynb #n79b5e6ac
 _USUAL = TrainConfig()  # where an option has the name of a field, it has its default
@@ -55,9 +56,12 @@ class TrainOptions:
     limit: int = None  # at most so many rows
     # folder or hub name of a MiniVLM to go on from, instead of vision and language; not for scenes
     base: str = None
-    vision: str = "google/vit-base-patch16-224"  # or efficientnet-lite0 to 2; not for scenes
-    language: str = "HuggingFaceTB/SmolLM-135M"  # or smollm2-135m, or a .gguf file; not for scenes
+    vision: str = "google/vit-base-patch16-224"  # encoder, or efficientnet-lite0; not for scenes
+    language: str = "HuggingFaceTB/SmolLM-135M"  # model, or smollm2-135m, or .gguf; not for scenes
     pool: int = 1  # pool × pool patches become one image token, not for scenes
+    image_size: int = None  # pixels a side; left out: the encoder's own; not for scenes
+    depths: str = None  # maps of a convolutional encoder, such as -2,-1; left out: the last
+    grid: str = None  # of several maps: coarse, as the last; fine, as the first: more tokens
     epochs: int = None  # left out: 2 for scenes, 3 for the others
     batch_size: int = None  # rows, or pictures, see pack; left out: 32 for scenes, 8 for the others
     gradient_accumulation: int = _USUAL.gradient_accumulation  # batches per step, not for scenes
@@ -145,20 +149,10 @@ def _parts(o, device):
     "The model to go on from, or two parts with a new projector between them; and the processor"
     if o.base:
         return load_minivlm(o.base, device)
-    shape = dict(pool=o.pool, drop_cls=o.pool > 1, device=device)
+    shape = dict(pool=o.pool, drop_cls=o.pool > 1, device=device, image_size=o.image_size)
+    shape |= dict(depths=depths_of(o.depths), grid=o.grid)
     model = MiniVLM.from_components(o.vision, o.language, **shape)
-    return model, MiniVLMProcessor.from_components(o.vision, o.language)
-
-
-def _taught_arms(rows):
-    "The arms that the rows can teach"
-    asked = any(r.get("question") for r in rows)
-    wanted = dict(
-        cot=asked and any(r.get("rationales") for r in rows),
-        direct=asked,
-        caption=any(r.get("caption") and not r.get("question") for r in rows),
-    )
-    return tuple(arm for arm, is_wanted in wanted.items() if is_wanted)
+    return model, MiniVLMProcessor.from_components(o.vision, o.language, o.image_size)
 
 # %% ../../nbs/13_commands/04_train.ipynb #na77163f5
 def _items(rows, model, processor, options):
@@ -168,7 +162,7 @@ def _items(rows, model, processor, options):
     data = CoTReasoningDataset(
         rows,
         processor,
-        _taught_arms(rows),
+        taught_arms(rows),
         options.with_choices,
         most,
         options.seed,

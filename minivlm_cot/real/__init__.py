@@ -16,5 +16,6 @@ from .things import made_up_rooms, named_things, scene_facts, Thing
 from .thinking import answers_held, check_scene_chains, confirmed_share, confirmed_things
 from .thinking import holds_answer, scene_rationale, with_scene_rationales
 from .thinking import with_template_rationales
-from .study import Exam, gain, marks, run_trial, shares, study_numbers, study_report
-from .study import trial_answers, TRIALS
+from .trials import Exam, run_trial, trial_answers, TRIALS
+from .study import AGAINST, gain, gains, kept_tallies, marks, shares, study_numbers, study_report
+from .study import tally, thinking_gain, word_closeness
