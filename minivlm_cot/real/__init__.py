@@ -8,7 +8,8 @@ from .older import (
     read_old_checkpoint,
 )
 from .adopting import adopt_training, build_from_base, minivlm_convert
-from .alignment import align_to_words, Classifier, imagenet_words, lite_classifier, word_vectors
+from .alignment import align_to_words, Classifier, imagenet_words, lite_classifier
+from .alignment import nearest_words, word_size, word_vectors
 from .photographs import ask_real, forget, grey_rows, Mirrored, mirrored_rows, real_data, real_parts
 from .photographs import RealRecipe, shared_rows, train_real
 from .things import made_up_rooms, named_things, scene_facts, Thing
