@@ -6,10 +6,11 @@ python tools/study.py --together 1                     one at a time, with all t
 python tools/study.py --fresh                          all of them anew
 
 A full trial takes about half an hour on one core. Each runs in a process of its own, so that its
-memory is freed, two at a time where there are two cores. The model and its blind
-twin are trained with three seeds, all others with one. What a trial answered stays in
-runs/study/NAME-SEED, and nbs/benchmarks/real.json is written after each: an interrupted study goes
-on where it stopped, also on another machine, where the file alone tells what is done.
+memory is freed, two at a time where there are two cores and 10 GB are free for the second. The
+model and its blind twin are trained with three seeds, all others with one. What a trial
+answered stays in runs/study/NAME-SEED, and nbs/benchmarks/real.json is written after each: an
+interrupted study goes on where it stopped, also on another machine, where the file alone tells
+what is done.
 """
 
 import json
@@ -31,6 +32,7 @@ from minivlm_cot.engine import machine
 from minivlm_cot.real.study import kept_tallies, study_numbers, tally, word_closeness
 from minivlm_cot.real.trials import Exam, run_trial, TRIALS
 
+ROOM = 10  # GB of free memory before a second one begins: training takes 5 to 8, asking up to 12
 SEEDS = {"photographs": (0, 1, 2), "blind twin": (0, 1, 2)}  # of all others: 0
 
 
@@ -80,12 +82,20 @@ def begin(name, seed, given, out, threads):
         return subprocess.Popen(list(map(str, call)), **how)
 
 
+def has_room():
+    "Is there memory for one more training? Where nobody tells, yes"
+    told = Path("/proc/meminfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    free = [int(line.split()[1]) / 1e6 for line in lines if line.startswith("MemAvailable")]
+    return not free or free[0] >= ROOM
+
+
 def run_all(todo, start, together, finished):
     "Several at a time; what fails is told, and the others go on"
     todo, running, failed = list(todo), {}, []
     try:
         while todo or running:
-            while todo and len(running) < together:
+            while todo and len(running) < together and (not running or has_room()):
                 job = todo.pop(0)
                 print(f"{time.strftime('%H:%M')} begins: {job[0]}, seed {job[1]}")
                 running[job] = start(*job)
