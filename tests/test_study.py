@@ -13,7 +13,7 @@ from minivlm_cot.core import InputError, load_json, save_json
 from minivlm_cot.generation import Answer
 from minivlm_cot.real import trials
 from minivlm_cot.real.photographs import RealRecipe
-from minivlm_cot.real.study import kept_tallies, study_numbers
+from minivlm_cot.real.study import kept_tallies, plot_gains, plot_kinds, study_numbers
 from minivlm_cot.real.trials import Exam, TRIALS
 from minivlm_cot.tasks import Rooms
 
@@ -72,6 +72,23 @@ def test_a_study_goes_on_from_its_numbers_alone(tmp_path):
     assert json.loads(json.dumps(study_numbers(kept, asked, Rooms(), learned))) == numbers
     with pytest.raises(InputError, match="not those of these 60 questions"):
         study_numbers(kept, asked * 10, Rooms())
+
+
+def test_figures_show_what_is_there_and_mark_what_is_unsure(tmp_path):
+    found, asked, learned = study_of(tmp_path)
+    numbers = study_numbers(found, asked, Rooms(), learned)
+    (axes,) = plot_kinds(numbers).axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[0] == f"all ({len(asked)})" and len(labels) == len(numbers["majority"]["direct"])
+    with pytest.raises(InputError, match="compared with “half the epochs” yet"):
+        plot_gains(numbers)
+    for name, ci in {"lite0": (-0.3, -0.1), "LoRA": (-0.1, 0.3)}.items():
+        over = dict(over="half the epochs", difference=sum(ci) / 2, ci=list(ci))
+        numbers[name] = dict(gain=over)
+    (axes,) = plot_gains(numbers).axes
+    faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["lite0", "LoRA"]
+    assert faces[0] != "white" and faces[1] == "white"
 
 
 @pytest.fixture

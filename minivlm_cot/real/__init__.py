@@ -17,5 +17,5 @@ from .thinking import answers_held, check_scene_chains, confirmed_share, confirm
 from .thinking import holds_answer, scene_rationale, with_scene_rationales
 from .thinking import with_template_rationales
 from .trials import Exam, run_trial, trial_answers, TRIALS
-from .study import AGAINST, gain, gains, kept_tallies, marks, shares, study_numbers, study_report
-from .study import tally, thinking_gain, word_closeness
+from .study import AGAINST, gain, gains, kept_tallies, marks, plot_gains, plot_kinds, PUBLISHED
+from .study import shares, study_numbers, study_report, tally, thinking_gain, word_closeness
