@@ -37,6 +37,7 @@ from .maps import (
     MapEncoder,
     MapEncoderConfig,
     maps_by_depth,
+    NO_ENCODER,
     usual_size,
 )
 from .building import small_image_processor, small_language_config, small_vision_config
