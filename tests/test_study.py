@@ -144,3 +144,17 @@ def test_without_data_the_study_says_so(monkeypatch, capsys):
     monkeypatch.delenv("MINIVLM_DATA", raising=False)
     study_tool.main()
     assert "There is no DAQUAR here" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("room, most", [(True, 2), (False, 1)])
+def test_a_second_training_waits_for_memory(room, most, monkeypatch):
+    monkeypatch.setattr(study_tool, "has_room", lambda: room)
+    alive, seen, done = [], [], []
+
+    def start(name, seed):
+        alive.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.6)"]))
+        seen.append(sum(process.poll() is None for process in alive))
+        return alive[-1]
+
+    failed = study_tool.run_all([("lite0", seed) for seed in range(3)], start, 2, done.append)
+    assert not failed and max(seen) == most and len(done) == 3

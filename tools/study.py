@@ -32,7 +32,7 @@ from minivlm_cot.engine import machine
 from minivlm_cot.real.study import kept_tallies, study_numbers, tally, word_closeness
 from minivlm_cot.real.trials import Exam, run_trial, TRIALS
 
-ROOM = 10  # GB of free memory before a second one begins: training takes 5 to 8, asking up to 12
+ROOM = 10  # GB that must be free before a second one begins: training takes 5 to 8
 SEEDS = {"photographs": (0, 1, 2), "blind twin": (0, 1, 2)}  # of all others: 0
 
 
