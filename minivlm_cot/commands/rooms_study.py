@@ -14,7 +14,6 @@ from ..core.files import writable_dir
 from ..core.machine import pick_device
 from ..core.records import save_json
 from ..dataset.sources import real_data
-from ..evaluation.tables import strategy_label
 from ..real.study import study_numbers, study_report, word_closeness
 from ..real.trials import Exam, run_trial, TRIALS
 from ..visualization.choosing import choose_cards

@@ -54,8 +54,8 @@ class Exam:
     def rows(self, split: str) -> list:
         "The questions of a split"
         rows = self.task.rows(split)
-        first = list(dict.fromkeys(row["image_id"] for row in rows))[: self.pictures]
-        return [row for row in rows if row["image_id"] in set(first)]
+        first = set(list(dict.fromkeys(row["image_id"] for row in rows))[: self.pictures])
+        return [row for row in rows if row["image_id"] in first]
 
 # %% ../../nbs/11_real/06_trials.ipynb #c44a1f02c
 _RATIONALES = dict(template=with_template_rationales, scene=with_scene_rationales)
