@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from minivlm_cot.core import load_json, save_json
 from minivlm_cot.dataset import real_data
 from minivlm_cot.engine import machine
 from minivlm_cot.real.study import kept_tallies, study_numbers, tally, word_closeness
-from minivlm_cot.real.trials import Exam, run_trial, TRIALS
+from minivlm_cot.real.trials import Exam, folder_of, recipe_of, run_trial, TRIALS
 
 ROOM = 10  # GB that must be free before a second one begins: training takes 5 to 8
 SEEDS = {"photographs": (0, 1, 2), "blind twin": (0, 1, 2)}  # of all others: 0
@@ -42,17 +42,6 @@ def jobs(trials):
     if unknown := [name for name in names if name not in TRIALS]:
         sys.exit(f"There is no trial {', '.join(unknown)}: use {', '.join(TRIALS)}.")
     return [(name, seed) for name in names for seed in SEEDS.get(name, (0,))]
-
-
-def folder_of(out, name, seed):
-    "Where a trial is kept"
-    return out / f"{name.replace(' ', '-')}-{seed}"
-
-
-def recipe_of(name, seed, epochs):
-    "A trial's recipe, with its seed"
-    recipe = replace(TRIALS[name], seed=seed)
-    return replace(recipe, epochs=epochs) if epochs else recipe
 
 
 def is_done(kept, recipe, exam):

@@ -6,7 +6,7 @@
 __all__ = ['PhotographsOptions', 'minivlm_photographs']
 
 # %% ../../nbs/13_commands/06_rooms_study.ipynb #cdfa1341d
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.basics import check_seed, check_sizes, InputError
@@ -15,7 +15,7 @@ from ..core.machine import pick_device
 from ..core.records import save_json
 from ..dataset.sources import real_data
 from ..real.study import study_numbers, study_report, word_closeness
-from ..real.trials import Exam, run_trial, TRIALS
+from ..real.trials import Exam, folder_of, recipe_of, run_trial, TRIALS
 from ..visualization.choosing import choose_cards
 from ..visualization.figures import plot_accuracy
 from ..visualization.pages import report_page
@@ -48,10 +48,8 @@ def minivlm_photographs(options):
     found = {}
     for seed in seeds:
         for name in names:
-            recipe = replace(TRIALS[name], seed=seed)
-            recipe = replace(recipe, epochs=o.epochs) if o.epochs else recipe
+            recipe, place = recipe_of(name, seed, o.epochs), folder_of(out, name, seed)
             print(f"{name}, seed {seed}")
-            place = out / f"{name.replace(' ', '-')}-{seed}"
             kept = dict(keep=name == "photographs" and seed == seeds[0])
             found.setdefault(name, {})[seed] = run_trial(recipe, exam, place, o.device, **kept)
     asked, first = exam.rows(exam.asked), {n: by_seed[seeds[0]] for n, by_seed in found.items()}
