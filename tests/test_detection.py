@@ -11,11 +11,13 @@ from minivlm_cot.dataset import CoTReasoningDataset, real_data
 from minivlm_cot.model import load_minivlm, save_minivlm
 from minivlm_cot.scenes import scene_examples
 from minivlm_cot.scenes.world import draw_scene, Scene, SHAPES, SIZES, Thing
+from minivlm_cot.tasks.box_grammar import BoxGrammar, write_answers
 from minivlm_cot.tasks.box_sources import load_boxes
 from minivlm_cot.tasks.boxes import average_precision, box_iou, match_boxes, scene_objects, tally
 from minivlm_cot.tasks.boxes import score_boxes, thing_box
 from minivlm_cot.tasks.detection import add_marks, Detection, INSTRUCTIONS, LABELS, objects_text
 from minivlm_cot.tasks.detection import read_objects, reading_order, score_readings
+from minivlm_cot.tasks.detector import DetectorRecipe, find_objects, object_scores, train_detector
 
 TRUE = scene_objects(scene_examples(3, "test")[2]["scene"])
 
@@ -203,3 +205,98 @@ def test_coco_photographs_by_format(tmp_path):
     rows = task.rows("validation")
     assert [r["objects"][0]["bbox"] for r in rows] == [(0, 0, 0.5, 0.5)] * 3
     assert task.target(rows[0], "direct").endswith('"bbox": [0.000, 0.000, 0.500, 0.500]}]}')
+
+
+LABEL_SETS = (LABELS, ("cat", "cats", "cat dog", "a"), ('say "hi"', "café", "x, y]}"))
+
+
+@pytest.mark.parametrize("labels", LABEL_SETS)
+@pytest.mark.parametrize("with_marks", (False, True))
+def test_any_allowed_way_ends_in_valid_json(labels, with_marks):
+    _, processor = load_minivlm(device="cpu")
+    if with_marks:
+        add_marks(None, processor)
+    tokenizer, rng = processor.tokenizer, random.Random(0)
+    grammar, met = BoxGrammar(tokenizer, labels), set()
+    for limit in [grammar.left[0]] * 2 + [90, 150] * 10:
+        ids, rule = [], grammar.allowed
+        while not ids or ids[-1] != tokenizer.eos_token_id:
+            ids.append(rng.choice(rule(ids, limit)))
+        text = tokenizer.decode(ids, skip_special_tokens=True)
+        got = read_objects(text, labels)
+        assert got.valid and len(ids) <= limit, (limit, text)
+        assert {o["label"] for o in got.objects} <= set(labels)
+        met |= {o["label"] for o in got.objects}
+    assert len(met) > 1
+
+
+def test_the_grammar_knows_every_target():
+    _, processor = load_minivlm(device="cpu")
+    add_marks(None, processor)
+    grammar = BoxGrammar(processor.tokenizer, LABELS)
+    for row in Detection().rows("train", 60):
+        text = f" {objects_text(row['objects'])}"
+        ids = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert grammar.walk(ids) == grammar.done
+        for n in range(len(ids)):
+            assert ids[n] in grammar.allowed(ids[:n], 300)
+    for broken in (text[:-1] + "]", text.replace("0.", "2.", 1), text.replace("red", "rod")):
+        if broken != text:
+            ids = processor.tokenizer(broken, add_special_tokens=False)["input_ids"]
+            with pytest.raises(InputError, match="breaks the form"):
+                grammar.walk(ids)
+
+
+def test_the_grammar_with_a_large_vocabulary():
+    file = real_data() and real_data() / "tokenizers" / "smollm2" / "tokenizer.json"
+    if not file or not file.exists():
+        pytest.skip("no real tokenizer is there: set MINIVLM_DATA")
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(file), eos_token="<|endoftext|>")
+    grammar = BoxGrammar(tokenizer, ("cat", "dog", "person"))
+    rng = random.Random(1)
+    for _ in range(10):
+        ids = []
+        while not ids or ids[-1] != tokenizer.eos_token_id:
+            ids.append(rng.choice(grammar.allowed(ids, 120)))
+        assert read_objects(tokenizer.decode(ids[:-1]), ("cat", "dog", "person")).valid
+
+
+def test_where_all_is_allowed_nothing_changes():
+    model, processor = load_minivlm(device="cpu")
+    rows = Detection().rows("test", 5)
+    every = list(range(len(processor.tokenizer)))
+    free = write_answers(model, processor, rows, 25)
+    assert free == write_answers(model, processor, rows, 25, lambda row, ids: every)
+
+
+def test_a_detector_from_training_to_scores(tmp_path):
+    recipe = DetectorRecipe(pictures=32, epochs=1, batch_size=16, test=4, beyond=0)
+    model, processor, history = train_detector(tmp_path, recipe, progress=False)
+    assert len(history.losses) == 2 and history.losses[1] < history.losses[0]
+    again, its = load_minivlm(tmp_path / "model", device="cpu")
+    rows, grammar = Detection().rows("test", 4), BoxGrammar(its.tokenizer, LABELS)
+    found = find_objects(again, its, rows, 60, grammar, batch_size=3)
+    assert all(r.valid and r.n_tokens <= 60 for r in found)
+    scores = [o["score"] for r in found for o in r.objects]
+    assert scores and max(scores) < 0
+    alone = find_objects(again, its, rows, 60, grammar, batch_size=1)
+    assert [r.text for r in alone] == [r.text for r in found]
+
+
+def test_scores_count_the_tokens_of_each_object():
+    pieces = [
+        " ",
+        '{"objects": [{"label": "',
+        "a",
+        '", "bbox": [0, 0, 1, 1',
+        ']}, {"label": "',
+        "b",
+    ]
+    pieces += ['", "bbox": [0, 0, 1, 1', "]}]}"]
+    one, two = object_scores(
+        read_objects("".join(pieces)), pieces, [-9, -1, -2, -3, -4, -5, -6, -7]
+    )
+    assert one["score"] == pytest.approx(-(1 + 2 + 3 + 4) / 4)
+    assert two["score"] == pytest.approx(-(4 + 5 + 6 + 7) / 4)

@@ -4,3 +4,6 @@ from .boxes import average_precision, box_iou, match_boxes, scene_objects, score
 from .boxes import Tally, tally, thing_box
 from .detection import add_marks, Detection, fit_objects, objects_text, read_objects, reading_order
 from .detection import score_readings
+from .box_grammar import BoxGrammar, write_answers
+from .detector import DetectorRecipe, examine_detector, find_objects, measure_detector
+from .detector import object_scores, train_detector

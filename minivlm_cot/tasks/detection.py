@@ -120,6 +120,7 @@ class Reading:
     text: str
     objects: list = field(default_factory=list)  # with label, bbox, span, and fault where one is
     why: str | None = None  # it is not valid: “broken JSON” or “another form”
+    n_tokens: int = 0  # that were written, where somebody counted them
 
     @property
     def valid(self) -> bool:
