@@ -6,4 +6,4 @@ from .detection import add_marks, Detection, fit_objects, objects_text, read_obj
 from .detection import score_readings
 from .box_grammar import BoxGrammar, write_answers
 from .detector import DetectorRecipe, examine_detector, find_objects, measure_detector
-from .detector import object_scores, train_detector
+from .detector import align_places, object_scores, train_detector
