@@ -15,4 +15,7 @@ from .detector import DetectorRecipe, examine_detector, find_objects, measure_de
 from .detector import object_scores, train_detector
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, plain_words
 from .queries import Query, ROUTES, shared_values
+from .router_exam import calibration, fit_temperature, fit_threshold, ready_router
+from .router_exam import route, train_router
+from .routing import LABELS, load_router, read_states, read_tag, Route, Router, TAGS
 from .detector import align_places, object_scores, train_detector
