@@ -272,7 +272,7 @@ def test_where_all_is_allowed_nothing_changes():
 
 
 def test_a_detector_from_training_to_scores(tmp_path):
-    recipe = DetectorRecipe(pictures=32, epochs=1, batch_size=16, test=4, beyond=0)
+    recipe = DetectorRecipe(32, 5, 1, 16, test=4, beyond=0)
     model, processor, history = train_detector(tmp_path, recipe, progress=False)
     assert len(history.losses) == 2 and history.losses[1] < history.losses[0]
     again, its = load_minivlm(tmp_path / "model", device="cpu")

@@ -13,3 +13,6 @@ from .detection import score_readings
 from .box_grammar import BoxGrammar, write_answers
 from .detector import DetectorRecipe, examine_detector, find_objects, measure_detector
 from .detector import object_scores, train_detector
+from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, plain_words
+from .queries import Query, ROUTES, shared_values
+from .detector import align_places, object_scores, train_detector

@@ -241,7 +241,7 @@ def _hub_rows(rows, table, split, limit):
         size = (record.get("width"), record.get("height"))
         _add_row(rows, name, (record.get("image"), size), boxes)
 
-# %% ../../nbs/09_tasks/04_box_sources.ipynb #ccbcb798c
+# %% ../../nbs/09_tasks/04_box_sources.ipynb #c993a92eb
 BOX_SOURCES = dict(coco=None, animals="Francesco/animals-ij5d2")  # name → its name on the hub
 
 

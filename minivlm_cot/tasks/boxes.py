@@ -244,17 +244,19 @@ def average_precision(
 TRUE_COLOUR, SAID_COLOUR = "#000000", "#B04300"  # line and label; solid and dashed besides
 
 
-def _draw_objects(ax, objects, size, said):
+def _draw_objects(ax, objects, size, said, silent=()):
     "Boxes and labels of one list: the true ones' names above, those that were said below"
     colour, style = (SAID_COLOUR, "--") if said else (TRUE_COLOUR, "-")
     paper = dict(facecolor="white", alpha=0.8, pad=0.6, edgecolor="none")
-    for o in objects:
+    for n, o in enumerate(objects):
         x, y, w, h = (v * size[k % 2] for k, v in enumerate(o["bbox"]))
         frame = dict(fill=False, edgecolor=colour, linestyle=style, linewidth=1.5 if said else 1.1)
         ax.add_patch(plt.Rectangle((x - 0.5, y - 0.5), w, h, **frame))  # on the pixels' borders
+        if n in silent:
+            continue
         text = f"{o['label']} ({o['fault']})" if o.get("fault") else o["label"]
         at = (x + w / 2, y + h) if said else (x + w / 2, y)
-        place = dict(ha="center", va="top" if said else "bottom", clip_on=True, parse_math=False)
+        place = dict(ha="center", va="top" if said else "bottom", parse_math=False)
         ax.text(*at, text, fontsize=6.5, color=colour, bbox=paper, **place)
 
 # %% ../../nbs/09_tasks/04_boxes.ipynb #cf505b62d
@@ -265,7 +267,7 @@ def show_boxes(
     titles: list | None = None,
     size: float = 3.4,  # side of one picture, inches
 ):  # matplotlib Figure
-    "Pictures with true boxes (solid, labels above) and those that were said (dashed, below)"
+    "Pictures with true boxes (solid, labels above) and what was said (dashed; wrong labels below)"
     n = len(pictures)
     if not n or len(true) != n or said is not None and len(said) != n:
         raise InputError("Give at least one picture, and the objects of each.")
@@ -275,9 +277,12 @@ def show_boxes(
         image = open_image(pictures[k])
         ax.imshow(image)
         ax.axis("off")
+        ax.set(xlim=(-0.03 * image.width, 1.03 * image.width))  # room for labels at the edges
+        ax.set(ylim=(1.06 * image.height, -0.06 * image.height))
         _draw_objects(ax, true[k], image.size, said=False)
         if said is not None:
-            _draw_objects(ax, said[k], image.size, said=True)
+            agreed = {i for i, _ in match_boxes(said[k], true[k])}
+            _draw_objects(ax, said[k], image.size, said=True, silent=agreed)
         if titles:
             ax.set_title(str(titles[k]), fontsize=9, parse_math=False)
     plt.close(fig)  # the caller shows it, once

@@ -193,7 +193,7 @@ def read_objects(
         return Reading(out.text, why="broken JSON")
     return out
 
-# %% ../../nbs/09_tasks/04_detection.ipynb #c3fd0b2b9
+# %% ../../nbs/09_tasks/04_detection.ipynb #ca6d9e303
 def detection_row(
     row: dict,  # with a scene, or with objects and labels from `load_boxes`
     seed: int = 0,  # of the instruction
@@ -207,7 +207,7 @@ def detection_row(
         question_id=name, question=instruction(name, seed), objects=reading_order(row["objects"])
     )
 
-# %% ../../nbs/09_tasks/04_detection.ipynb #ca6d9e303
+# %% ../../nbs/09_tasks/04_detection.ipynb #cd1ded395
 @dataclass(frozen=True)
 class Detection(Task):
     "Where is what? Answers are JSON with a label and a box for each object"
@@ -233,7 +233,7 @@ class Detection(Task):
     def images(self, row: dict) -> list:
         return example_images(row)
 
-# %% ../../nbs/09_tasks/04_detection.ipynb #cd1ded395
+# %% ../../nbs/09_tasks/04_detection.ipynb #c3666fe92
 @patch
 def prompt(self: Detection, row: dict, style: str) -> str:
     "The row's instruction"
@@ -258,7 +258,7 @@ def cuts(
     lost = [len(row["objects"]) - len(self.kept(row)) for row in rows]
     return dict(pictures=sum(n > 0 for n in lost), objects=sum(lost))
 
-# %% ../../nbs/09_tasks/04_detection.ipynb #c4161ce04
+# %% ../../nbs/09_tasks/04_detection.ipynb #c00fbd0f1
 @patch
 def target(self: Detection, row: dict, style: str) -> str:
     "The text of the row's objects"
@@ -278,7 +278,7 @@ def score(self: Detection, row: dict, answer: str | None) -> float:
     got = read_objects(answer, row.get("labels", ()))
     return tally(got.objects, row["objects"]).f1 if got.valid else 0.0
 
-# %% ../../nbs/09_tasks/04_detection.ipynb #c99f2814b
+# %% ../../nbs/09_tasks/04_detection.ipynb #c7091247e
 def score_readings(
     readings: list,  # of `read_objects`, or of objects with their scores: one for each row
     rows: list,  # with their true objects
