@@ -10,7 +10,8 @@ from PIL import Image
 
 from minivlm_cot.core import InputError, load_json
 from minivlm_cot.dataset import CoTReasoningDataset, real_data
-from minivlm_cot.evaluation import check_exam
+from minivlm_cot.evaluation import check_exam, examine
+from minivlm_cot.generation import AskOptions, Direct
 from minivlm_cot.model import load_minivlm
 from minivlm_cot.scenes import COLOURS, Scene, scene_examples, SHAPES
 from minivlm_cot.scenes.world import scene_bucket
@@ -193,6 +194,15 @@ def test_training_texts_end_with_the_mark_and_it_is_learned():
         item = data[n]
         assert item["input_ids"][-1] == item["labels"][-1] == end
         assert list(item["input_ids"]).count(end) == 1
+
+
+def test_an_exam_takes_the_task():
+    model, processor = load_minivlm(device="cpu")
+    rows, options = Captions().rows("test", 3), AskOptions(max_new_tokens=12)
+    report = examine(model, processor, rows, [Direct()], Captions(), options)
+    arm = report.to_dict()["arms"]["direct"]
+    assert arm["accuracy"] == 0 and 0 <= arm["score"] < 1
+    assert [r["truth"] for r in report.rows] == [e["caption"] for e in scene_examples(3, "test")]
 
 
 def test_a_short_run_trains_examines_and_keeps(tmp_path):

@@ -49,7 +49,7 @@ class CaptionRecipe:
     epochs: int = 2
     batch_size: int = 32
     learning_rate: float = 3e-3  # of Muon, as in the four stages
-    test: int = 600  # pictures to describe: 3,600 objects or so, half a point of interval
+    test: int = 600  # pictures to describe: 3,600 objects or so, an interval of half a point
     ood: int = 200  # pictures of each split beyond the training
     seed: int = 0
 
