@@ -113,7 +113,7 @@ def label_ids(queries: list[Query]) -> torch.Tensor:  # [N]
     "The labels of queries as places in `LABELS`"
     return torch.tensor([LABELS.index(q.task) for q in queries])
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #cfe1b81da
+# %% ../../nbs/09_tasks/11_routing.ipynb #cdbed5a2b
 CHAT = ("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n")  # of SmolLM2 and many others
 
 
@@ -139,7 +139,7 @@ def read_states(
                 kept[n] = state.clone()
     return torch.stack(kept)
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #cdbed5a2b
+# %% ../../nbs/09_tasks/11_routing.ipynb #c35e33b07
 def fit_state_head(
     x: torch.Tensor,  # [N, D] states
     labels: torch.Tensor,  # [N]
@@ -151,7 +151,7 @@ def fit_state_head(
     weight = weight / spread[:, None]
     return Head(weight, bias - mean @ weight)
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #cdc809e32
+# %% ../../nbs/09_tasks/11_routing.ipynb #c328eff1e
 class Route(NamedTuple):
     "Where a query goes"
 
@@ -159,7 +159,7 @@ class Route(NamedTuple):
     probability: float  # of that label; 1 for a tag
     why: str  # the tag, the words that speak for it, or the tasks that it hesitates between
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #c328eff1e
+# %% ../../nbs/09_tasks/11_routing.ipynb #cd536d219
 @dataclass(frozen=True)
 class Router:
     "Reads a query and says which task it asks for, or that it cannot say"
@@ -186,7 +186,7 @@ class Router:
         "In the order of `LABELS`; each row sums to 1"
         return (self.scores(texts, states) / self.temperature).softmax(1)
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #c4589cf88
+# %% ../../nbs/09_tasks/11_routing.ipynb #ca231e28f
 @patch
 def choose(
     self: Router,
@@ -197,7 +197,7 @@ def choose(
     best, task = probabilities[:, :n].max(1)
     return torch.where(best >= self.threshold, task, n + probabilities[:, n:].argmax(1))
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #ca231e28f
+# %% ../../nbs/09_tasks/11_routing.ipynb #cb5f15bfc
 @patch
 def route(
     self: Router,
@@ -215,7 +215,7 @@ def route(
         why = "the words " + ", ".join(f"“{w}”" for w in self.telling(text, place))
     return Route(LABELS[place], float(p[0, place]), why)
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #cc2f66b6a
+# %% ../../nbs/09_tasks/11_routing.ipynb #c2cf80a46
 @patch
 def telling(
     self: Router,
@@ -231,7 +231,7 @@ def telling(
     order = (scores[0] - scores[1:]).argsort(descending=True)[:n].tolist()
     return [words[i] for i in sorted(order)]
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #c5bff3ad0
+# %% ../../nbs/09_tasks/11_routing.ipynb #cb29c9fe5
 @patch
 def save(
     self: Router,
@@ -246,7 +246,7 @@ def save(
         save_file(weights, new / "router.safetensors")
         save_json(dict(labels=LABELS, heads=sorted(heads), **facts), new / "router.json")
 
-# %% ../../nbs/09_tasks/11_routing.ipynb #cb29c9fe5
+# %% ../../nbs/09_tasks/11_routing.ipynb #c5c92fec9
 def load_router(
     folder,  # that `Router.save` wrote
     language: tuple | None = None,  # (language model, tokenizer), for a router that reads states
