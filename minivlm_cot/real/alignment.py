@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ..core.basics import InputError, progress_bar as tqdm
 from ..model.vlm import MiniVLM
 from ..model.wheels import fetch_part, part_name
-from ..training.stages import _one_cycle, Pace
+from ..training.stages import Pace
 
 # %% ../../nbs/11_real/05_alignment.ipynb #c92f3b43c
 def imagenet_words() -> list:  # of 1,000 texts, such as "studio couch", in the classifier's order
@@ -114,7 +114,7 @@ def align_to_words(
     draw, losses = np.random.default_rng(pace.seed), []
     model.config.projector_scale = scale
     projector = model.projector.train().requires_grad_(True)
-    optimiser, schedule = _one_cycle(projector.parameters(), pace)
+    optimiser, schedule = pace.one_cycle(projector.parameters())
     for _ in tqdm(range(pace.steps), desc="learning words", disable=not progress):
         seen = _some_patches(features, pace.batch_size, draw)
         wanted = (classifier(seen) @ vectors).to(model.device)

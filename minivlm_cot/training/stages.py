@@ -49,6 +49,13 @@ class Pace:
     learning_rate: float = 1e-3  # the highest
     seed: int = 0
 
+    def one_cycle(self, parameters) -> tuple:  # (AdamW, its schedule: a step each)
+        "An optimiser, warmed up over a tenth of the steps and then annealed"
+        rate = self.learning_rate
+        optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01, fused=True)
+        cycle = torch.optim.lr_scheduler.OneCycleLR
+        return optimiser, cycle(optimiser, rate, total_steps=self.steps, pct_start=0.1)
+
 # %% ../../nbs/05_training/15_stages.ipynb #4884ab851
 def pretrain_encoder(
     rows: list,  # with their scenes
@@ -64,7 +71,7 @@ def pretrain_encoder(
     encoder = ViTModel(config, add_pooling_layer=False).to(device)
     heads = nn.Linear(encoder.config.hidden_size, sum(CLASSES)).to(device)
     labels = torch.from_numpy(np.stack([_cell_labels(r) for r in rows]))  # [n, 16, 4]
-    optimiser, schedule = _one_cycle([*encoder.parameters(), *heads.parameters()], pace)
+    optimiser, schedule = pace.one_cycle([*encoder.parameters(), *heads.parameters()])
     order = np.random.default_rng(pace.seed % 2**63).permutation(len(rows))
     losses, bar = [], tqdm(range(pace.steps), desc="learning to see", disable=not progress)
     for step in bar:
@@ -83,14 +90,6 @@ def pretrain_encoder(
     return encoder.eval().requires_grad_(False), heads.requires_grad_(False), losses
 
 # %% ../../nbs/05_training/15_stages.ipynb #bb34396f
-def _one_cycle(parameters, pace):
-    "AdamW, warmed up and annealed"
-    rate = pace.learning_rate
-    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01, fused=True)
-    cycle = torch.optim.lr_scheduler.OneCycleLR
-    return optimiser, cycle(optimiser, rate, total_steps=pace.steps, pct_start=0.1)
-
-
 def _cell_labels(row):
     "Shape, colour, size and number of each cell: [16, 4]"
     seen = scene_labels(Scene.from_dict(row["scene"]))
