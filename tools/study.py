@@ -29,6 +29,7 @@ from everything import KEPT, read, ROOT, stamp, write
 from minivlm_cot.core import load_json, save_json
 from minivlm_cot.dataset import real_data
 from minivlm_cot.engine import machine
+from minivlm_cot.real.rooms import drawn_examples
 from minivlm_cot.real.study import kept_tallies, study_numbers, tally, word_closeness
 from minivlm_cot.real.trials import Exam, folder_of, recipe_of, run_trial, TRIALS
 
@@ -123,11 +124,24 @@ class Numbers:
         same = {s: k for s, k in by_seed.items() if _seedless(k) == _seedless(one)}
         self.known[name] = dict(sorted((same | {seed: one}).items()))
         numbers = study_numbers(self.known, self.asked, self.exam.task, self.rows)
+        numbers["examples"] = self.examples()
         if not self.place.exists():
             self.place.write_text("{}\n")  # on one line, and so it stays
         write(_rounded(numbers) | dict(made=stamp(time.time() - self.began)), self.place)
         share = numbers[name]["direct"]["all"]["share"]
         print(f"{time.strftime('%H:%M')} done: {name}, seed {seed}; {100 * share:.1f}% right")
+
+
+    def examples(self):
+        "Drawn anew where the answers of model and twin are at hand; else those that the file has"
+        found = []
+        for name in ("photographs", "blind twin"):
+            file, kept = folder_of(self.out, name, 0) / "trial.json", self.known.get(name, {})
+            one = load_json(file) if file.exists() and 0 in kept else {}
+            if not one or one["recipe"] != kept[0]["recipe"]:
+                return read(self.place).get("examples", [])
+            found.append(one)
+        return drawn_examples(*found, self.asked, self.exam.task)
 
 
 def _seedless(one):

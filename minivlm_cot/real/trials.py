@@ -8,6 +8,7 @@ __all__ = ['HALF', 'THINKS', 'TRIALS', 'recipe_of', 'folder_of', 'Exam', 'run_tr
 # %% ../../nbs/11_real/06_trials.ipynb #t10000003
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ..core.basics import InputError
@@ -70,11 +71,15 @@ class Exam:
     def task(self):
         return Rooms(folder=str(self.folder))
 
-    def rows(self, split: str) -> list:
-        "The questions of a split"
+    @lru_cache(4)  # it takes seconds, and each trial asks the same
+    def _read(self, split):
         rows = self.task.rows(split)
         first = set(list(dict.fromkeys(row["image_id"] for row in rows))[: self.pictures])
         return [row for row in rows if row["image_id"] in first]
+
+    def rows(self, split: str) -> list:
+        "The questions of a split"
+        return list(self._read(split))
 
 # %% ../../nbs/11_real/06_trials.ipynb #c44a1f02c
 _RATIONALES = dict(template=with_template_rationales, scene=with_scene_rationales)
