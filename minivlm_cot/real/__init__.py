@@ -20,3 +20,4 @@ from .trials import Exam, folder_of, HALF, recipe_of, run_trial, THINKS, trial_a
 from .study import AGAINST, gain, gains, kept_tallies, marks, plot_gains, plot_kinds, PUBLISHED
 from .study import question_parts, shares, study_numbers, study_report, tally
 from .study import thinking_gain, word_closeness
+from .rooms import drawn_examples, OUTCOMES, sort_by_outcome

@@ -112,7 +112,7 @@ AGAINST |= {
     if name not in {*AGAINST, *AGAINST.values(), "half the epochs"}
 }  # name of a trial → of the one that it is compared with
 
-
+# %% ../../nbs/11_real/07_study.ipynb #7409117c
 def gains(
     found: dict,  # name of a trial → seed → `tally`
     asked: list,  # the questions
