@@ -31,6 +31,7 @@ from minivlm_cot.dataset import real_data
 from minivlm_cot.engine import machine
 from minivlm_cot.real.rooms import drawn_examples
 from minivlm_cot.real.study import kept_tallies, study_numbers, tally, word_closeness
+from minivlm_cot.real.thinking import check_scene_chains
 from minivlm_cot.real.trials import Exam, folder_of, recipe_of, run_trial, TRIALS
 
 ROOM = 10  # GB that must be free before a second one begins: training takes 5 to 8
@@ -124,13 +125,19 @@ class Numbers:
         same = {s: k for s, k in by_seed.items() if _seedless(k) == _seedless(one)}
         self.known[name] = dict(sorted((same | {seed: one}).items()))
         numbers = study_numbers(self.known, self.asked, self.exam.task, self.rows)
-        numbers["examples"] = self.examples()
+        numbers |= dict(examples=self.examples(), checked=self.checked(job))
         if not self.place.exists():
             self.place.write_text("{}\n")  # on one line, and so it stays
         write(_rounded(numbers) | dict(made=stamp(time.time() - self.began)), self.place)
         share = numbers[name]["direct"]["all"]["share"]
         print(f"{time.strftime('%H:%M')} done: {name}, seed {seed}; {100 * share:.1f}% right")
 
+    def checked(self, job):
+        "What the written chains of the scene trial name; or what the file has"
+        if job[0] != "scene rationales":
+            return read(self.place).get("checked", {})
+        said = found_in(folder_of(self.out, *job))["answers"]["cot"]
+        return check_scene_chains([one["chain"] for one in said], self.asked)
 
     def examples(self):
         "Drawn anew where the answers of model and twin are at hand; else those that the file has"

@@ -265,7 +265,8 @@ def plot_gains(
     over: str = "half the epochs",  # what the trials are compared with
 ):  # matplotlib Figure
     "Differences of trials from the one they vary, in points, with 95% intervals by picture"
-    known = {n: t["gain"] for n, t in numbers.items() if t.get("gain", {}).get("over") == over}
+    gained = {n: numbers[n].get("gain", {}) for n in TRIALS if n in numbers}
+    known = {n: one for n, one in gained.items() if one.get("over") == over}
     if not known:
         raise InputError(f"No trial is compared with “{over}” yet: run it, and one more.")
     lines = sorted(known.items(), key=lambda item: item[1]["difference"])
