@@ -39,11 +39,12 @@ SEEDS = {"photographs": (0, 1, 2), "blind twin": (0, 1, 2)}  # of all others: 0
 
 
 def jobs(trials):
-    "Names and seeds of what the study needs"
+    "Names and seeds of what the study needs, first all that is needed of the first seed"
     names = list(TRIALS) if trials == "all" else [name.strip() for name in trials.split(",")]
     if unknown := [name for name in names if name not in TRIALS]:
         sys.exit(f"There is no trial {', '.join(unknown)}: use {', '.join(TRIALS)}.")
-    return [(name, seed) for name in names for seed in SEEDS.get(name, (0,))]
+    needed = [(name, seed) for name in names for seed in SEEDS.get(name, (0,))]
+    return sorted(needed, key=lambda job: job[1])
 
 
 def is_done(kept, recipe, exam):

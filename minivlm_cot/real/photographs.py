@@ -50,7 +50,7 @@ class RealRecipe:
     arms: tuple = ("direct",)  # what is learned of each question
     epochs: int = 3
     batch_size: int = 4  # pictures, each with all its questions
-    lr_language: float = 1e-4
+    lr_language: float = 2e-4
     lr_projector: float = 1e-3
     rationales: str = ""  # made for the rows before they come here, see *Thinking*: template, scene
     seed: int = 0  # of the new projector and of the order
