@@ -135,7 +135,9 @@ def _usual(features, pictures=200):
     some = range(0, len(features), max(1, len(features) // pictures))
     seen = np.stack([features[n] for n in some]).astype(np.float32)
     seen = torch.from_numpy(seen).flatten(0, 1)
-    return seen.mean(0), seen.std(0) + 1e-3
+    spread = seen.std(0)
+    least = float(spread.mean()) / 10  # what hardly varies here must not be blown up elsewhere
+    return seen.mean(0), spread.clamp(min=least) if least else torch.ones_like(spread)
 
 
 @torch.no_grad()
