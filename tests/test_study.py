@@ -80,10 +80,10 @@ def test_figures_show_what_is_there_and_mark_what_is_unsure(tmp_path):
     (axes,) = plot_kinds(numbers).axes
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels[0] == f"all ({len(asked)})" and len(labels) == len(numbers["majority"]["direct"])
-    with pytest.raises(InputError, match="compared with “half the epochs” yet"):
+    with pytest.raises(InputError, match="compared with “two epochs” yet"):
         plot_gains(numbers)
     for name, ci in {"lite0": (-0.3, -0.1), "LoRA": (-0.1, 0.3)}.items():
-        over = dict(over="half the epochs", difference=sum(ci) / 2, ci=list(ci))
+        over = dict(over="two epochs", difference=sum(ci) / 2, ci=list(ci))
         numbers[name] = dict(gain=over)
     (axes,) = plot_gains(numbers).axes
     faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]

@@ -104,13 +104,9 @@ def _right(kept, style, asked):
     return bits[: len(asked)].astype(bool)
 
 # %% ../../nbs/11_real/07_study.ipynb #s10000003
-AGAINST = {"photographs": "blind twin"}
-AGAINST |= dict.fromkeys(("template rationales", "scene rationales"), "photographs")
-AGAINST |= {
-    name: "half the epochs"
-    for name in TRIALS
-    if name not in {*AGAINST, *AGAINST.values(), "half the epochs"}
-}  # name of a trial → of the one that it is compared with
+_CLAIM = ("photographs", "blind twin", "two epochs")
+AGAINST = {name: "two epochs" for name in TRIALS if name not in _CLAIM}
+AGAINST["photographs"] = "blind twin"  # name of a trial → of the one that it is compared with
 
 # %% ../../nbs/11_real/07_study.ipynb #7409117c
 def gains(
@@ -262,7 +258,7 @@ def plot_kinds(
 # %% ../../nbs/11_real/07_study.ipynb #s20000014
 def plot_gains(
     numbers: dict,  # from `study_numbers`
-    over: str = "half the epochs",  # what the trials are compared with
+    over: str = "two epochs",  # what the trials are compared with
 ):  # matplotlib Figure
     "Differences of trials from the one they vary, in points, with 95% intervals by picture"
     gained = {n: numbers[n].get("gain", {}) for n in TRIALS if n in numbers}
