@@ -19,7 +19,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from minivlm_cot.engine import machine
 from minivlm_cot.real.rooms import drawn_examples
 from minivlm_cot.real.study import kept_tallies, study_numbers, tally, word_closeness
 from minivlm_cot.real.thinking import check_scene_chains
-from minivlm_cot.real.trials import Exam, folder_of, recipe_of, run_trial, TRIALS
+from minivlm_cot.real.trials import Exam, folder_of, made_from, recipe_of, run_trial, TRIALS
 
 ROOM = 10  # GB that must be free before a second one begins: training takes 5 to 8
 SEEDS = {"photographs": (0, 1, 2), "blind twin": (0, 1, 2)}  # of all others: 0
@@ -49,8 +48,8 @@ def jobs(trials):
 
 def is_done(kept, recipe, exam):
     "Do the kept numbers come from this recipe and these questions?"
-    told = json.loads(json.dumps([asdict(recipe), asdict(exam) | dict(folder="daquar")]))
-    return kept is not None and [kept["recipe"], kept["exam"]] == told
+    told = made_from(recipe, exam)
+    return kept is not None and {k: kept[k] for k in told} == told
 
 
 def run_one(name, seed, exam, out, epochs):

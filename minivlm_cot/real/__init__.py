@@ -16,7 +16,8 @@ from .things import made_up_rooms, named_things, scene_facts, Thing
 from .thinking import answers_held, check_scene_chains, confirmed_share, confirmed_things
 from .thinking import holds_answer, scene_rationale, with_scene_rationales
 from .thinking import with_template_rationales
-from .trials import Exam, folder_of, SHORT, recipe_of, run_trial, THINKS, trial_answers, TRIALS
+from .trials import Exam, folder_of, made_from, recipe_of, run_trial, SHORT, THINKS, trial_answers
+from .trials import TRIALS
 from .study import AGAINST, gain, gains, kept_tallies, marks, plot_gains, plot_kinds, PUBLISHED
 from .study import question_parts, shares, study_numbers, study_report, tally
 from .study import thinking_gain, word_closeness
