@@ -13,7 +13,6 @@ interrupted study goes on where it stopped, also on another machine, where the f
 what is done.
 """
 
-import json
 import os
 import shutil
 import subprocess

@@ -252,4 +252,4 @@ def ask_real(
     texts = [task.prompt(row, style) for row in rows]
     asked = ([seen[n] for n in numbers], [row["question"] for row in rows], texts, style)
     prompts = Prompts(*asked, are_features=True, parse=task.parse)
-    return answer_prompts(model, processor, prompts, AskOptions(progress=True))
+    return answer_prompts(model, processor, prompts, AskOptions(batch_size=64, progress=True))
