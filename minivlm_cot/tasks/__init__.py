@@ -12,6 +12,8 @@ from .detection import add_marks, Detection, fit_objects, objects_text, read_obj
 from .detection import score_readings
 from .box_grammar import BoxGrammar, write_answers
 from .detector import DetectorRecipe, examine_detector, find_objects, measure_detector
-from .detector import align_places, object_scores, train_detector
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, plain_words
 from .queries import Query, ROUTES, shared_values
+from .router_exam import calibration, fit_temperature, fit_threshold, ready_router
+from .router_exam import route, train_router
+from .routing import LABELS, load_router, read_states, read_tag, Route, Router, TAGS
