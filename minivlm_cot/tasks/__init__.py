@@ -12,7 +12,5 @@ from .detection import add_marks, Detection, fit_objects, objects_text, read_obj
 from .detection import score_readings
 from .box_grammar import BoxGrammar, write_answers
 from .detector import DetectorRecipe, examine_detector, find_objects, measure_detector
-from .detector import object_scores, train_detector
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, plain_words
 from .queries import Query, ROUTES, shared_values
-from .detector import align_places, object_scores, train_detector

@@ -124,6 +124,7 @@ class Reading:
 
     @property
     def valid(self) -> bool:
+        "Is it JSON of the one form?"
         return self.why is None
 
     @property
@@ -141,8 +142,7 @@ def _box_fault(label, bbox, labels):
         return "unknown label"
     if w <= 0 or h <= 0:
         return "no size"
-    inside = min(x, y) >= 0 and max(x + w, y + h) < 1.0015
-    return None if inside else "outside"
+    return None if min(x, y) >= 0 and max(x + w, y + h) < 1.0015 else "outside"
 
 # %% ../../nbs/09_tasks/04_detection.ipynb #c4fba4636
 def _no_constant(name):
@@ -231,6 +231,7 @@ class Detection(Task):
         return rows
 
     def images(self, row: dict) -> list:
+        "The row's picture"
         return example_images(row)
 
 # %% ../../nbs/09_tasks/04_detection.ipynb #c3666fe92

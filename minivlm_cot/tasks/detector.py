@@ -149,7 +149,7 @@ def _corners(row):
         out[cell] = x * GRID - cell % GRID, y * GRID - cell // GRID, 1
     return out
 
-# %% ../../nbs/09_tasks/05_detector.ipynb #c5d8d348d
+# %% ../../nbs/09_tasks/05_detector.ipynb #c2a8a041b
 @dataclass(frozen=True)
 class DetectorRecipe:
     "What decides how the detector learns and is examined; the defaults are for two cores"
@@ -176,7 +176,7 @@ class DetectorRecipe:
         "Seconds, to go through every line; what it learns is not worth a look"
         return cls(pictures=96, place_steps=9, epochs=1, batch_size=16, test=6, beyond=4)
 
-# %% ../../nbs/09_tasks/05_detector.ipynb #c2a8a041b
+# %% ../../nbs/09_tasks/05_detector.ipynb #cb4ee91b8
 def train_detector(
     out,  # folder of the run; an interrupted one goes on
     recipe: DetectorRecipe = DetectorRecipe(),
@@ -210,7 +210,7 @@ def train_detector(
     save_minivlm(model, processor, Path(out) / "model")
     return model, processor, history
 
-# %% ../../nbs/09_tasks/05_detector.ipynb #cc3e9a12e
+# %% ../../nbs/09_tasks/05_detector.ipynb #c5ae0f094
 def examine_detector(
     model,
     processor,
@@ -241,7 +241,7 @@ def examine_detector(
         ]
     return dict(ways=out, shown=shown)
 
-# %% ../../nbs/09_tasks/05_detector.ipynb #c5ae0f094
+# %% ../../nbs/09_tasks/05_detector.ipynb #c2de7c002
 def _plain(o):
     "An object as JSON can hold it, without its place in the text"
     return {k: list(v) if k == "bbox" else v for k, v in o.items() if k != "span"}
