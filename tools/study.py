@@ -24,7 +24,7 @@ from pathlib import Path
 from fastcore.script import call_parse
 
 from everything import KEPT, read, ROOT, stamp, write
-from minivlm_cot.core import load_json, save_json
+from minivlm_cot.core import free_memory, load_json, save_json
 from minivlm_cot.dataset import real_data
 from minivlm_cot.engine import machine
 from minivlm_cot.real.rooms import drawn_examples
@@ -73,11 +73,8 @@ def begin(name, seed, given, out, threads):
 
 
 def has_room():
-    "Is there memory for one more training? Where nobody tells, yes"
-    told = Path("/proc/meminfo")
-    lines = told.read_text().splitlines() if told.exists() else []
-    free = [int(line.split()[1]) / 1e6 for line in lines if line.startswith("MemAvailable")]
-    return not free or free[0] >= ROOM
+    "Is there memory for one more training?"
+    return free_memory() >= ROOM * 1e9
 
 
 def run_all(todo, start, together, finished):

@@ -9,6 +9,7 @@ __all__ = ['OUTCOMES', 'sort_by_outcome', 'drawn_examples']
 import random
 
 from ..dataset.rows import gold_answer
+from .study import marks
 from .trials import trial_answers
 
 # %% ../../nbs/11_real/08_rooms.ipynb #c31812fca
@@ -29,9 +30,9 @@ def sort_by_outcome(
     "Who is right about what"
     out = {e["family"]: {name: [] for name in OUTCOMES} for e in asked}
     names = {(1, 1): "both", (1, 0): "model", (0, 1): "twin", (0, 0): "neither"}
-    for n, e in enumerate(asked):
-        right = tuple(int(task.score(e, said[n].answer) >= 1) for said in (model, twin))
-        out[e["family"]][names[right]].append(n)
+    right = zip(*(marks(said, asked, task).tolist() for said in (model, twin)))
+    for n, (e, both) in enumerate(zip(asked, right)):
+        out[e["family"]][names[both]].append(n)
     return out
 
 # %% ../../nbs/11_real/08_rooms.ipynb #c4f305377

@@ -119,18 +119,17 @@ def gains(
         seeds = [s for s in found.get(name, ()) if s in found.get(base, ())]
         if seeds:
             two = [[_right(found[n][s], "direct", asked) for s in seeds] for n in (name, base)]
-            out[name] = dict(over=base, seeds=seeds, **gain(*two, asked))
-            out[name]["parts"] = _gains_by_part(*two, asked)
+            parts = _gains_by_part(*two, asked)
+            out[name] = dict(over=base, seeds=seeds, **parts.pop("all"), parts=parts)
     return out
 
 
 def _gains_by_part(right, other, asked):
-    "The same for the questions with one answer, and for each kind"
+    "Over all questions, over those with one answer, and over each kind"
     out = {}
     for part, those in question_parts(asked).items():
         some = [e for e, kept in zip(asked, those) if kept]
-        if part != "all":
-            out[part] = gain([r[those] for r in right], [r[those] for r in other], some)
+        out[part] = gain([r[those] for r in right], [r[those] for r in other], some)
     return out
 
 # %% ../../nbs/11_real/07_study.ipynb #s10000005

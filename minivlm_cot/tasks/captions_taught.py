@@ -110,12 +110,8 @@ def train_captions(
     found["losses"] = [round(loss, 4) for loss in losses]
     for split, rows in tests.items():
         answers, found[split] = ask_captions(model, processor, rows)
-        worst = sorted(zip(rows, answers), key=lambda pair: _score(*pair))[:3]
+        worst = sorted(zip(rows, answers), key=lambda p: Captions().score(p[0], p[1].answer))[:3]
         found[split]["worst"] = [[row["question_id"], a.text] for row, a in worst]
     save_minivlm(model, processor, out / "model")
     save_json(found, Path(results or out / "results.json"))
     return found
-
-
-def _score(row, answer):
-    return Captions().score(row, answer.answer)
