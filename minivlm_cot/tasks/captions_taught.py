@@ -17,10 +17,10 @@ from ..core.files import writable_dir
 from ..core.records import save_json
 from ..model.saving import load_minivlm, save_minivlm
 from ..dataset.batches import CoTReasoningDataset
-from ..training.config import TrainConfig
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
 from ..training.recipe import draw_world
+from ..training.stages import Stage, stage_config
 from ..generation.asking import AskOptions
 from ..generation.strategies import Direct
 from .caption_facts import mark_caption
@@ -75,17 +75,8 @@ def teach_captions(
     features = cache_features(model, processor, pictures, progress=progress)
     rows = [caption_row(example) for example in drawn]
     data = CoTReasoningDataset(rows, processor, task=Captions(), image_features=features)
-    rate = dict(lr_language=recipe.learning_rate, lr_projector=recipe.learning_rate)
-    rate |= dict(warmup=50, schedule="linear", decay=0.6, weight_decay=0.0)
-    config = TrainConfig(
-        str(out),
-        recipe.epochs,
-        recipe.batch_size,
-        optimizer="muon",
-        seed=recipe.seed,
-        fresh=fresh,
-        **rate,
-    )
+    dials = dict(epochs=recipe.epochs, batch_size=recipe.batch_size)
+    config = stage_config(recipe, Stage(out, fresh=fresh), **dials)
     return train_cot_vlm(model, processor, data, config, progress=progress).losses
 
 # %% ../../nbs/09_tasks/03_captions_taught.ipynb #c1f4f8267
