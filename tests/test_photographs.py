@@ -81,7 +81,7 @@ def test_a_share_lies_within_a_larger_one(tmp_path):
 def test_a_blind_twin_sees_one_grey_picture(tmp_path, small):
     model, processor = model_for(small), small
     some = rows(tmp_path)
-    both = photographs.real_data(RealRecipe(blind=True), some, processor).both
+    both = photographs.photograph_data(RealRecipe(blind=True), some, processor).both
     shown = [np.asarray(r["image"]) for data in both for r in data.examples]
     assert all((x == shown[0]).all() for x in shown)
     assert [r["question"] for r in grey_rows(some)] == [r["question"] for r in some]

@@ -49,11 +49,15 @@ def study_of(tmp_path):
 
 def test_numbers_hold_gains_majority_speed_and_words(tmp_path):
     found, asked, learned = study_of(tmp_path)
+    found["two epochs"] = {0: made_up(asked, [0] * len(asked), TRIALS["two epochs"])}
     numbers = study_numbers(found, asked, Rooms(), learned, similarity=lambda a, b: float(a == b))
     assert numbers["photographs"]["gain"]["over"] == "blind twin"
     assert numbers["photographs"]["gain"]["difference"] == 0.5
     assert numbers["photographs"]["gain"]["seeds"] == [0, 1]
-    assert numbers["scene rationales"]["gain"]["over"] == "photographs"
+    parts = numbers["photographs"]["gain"]["parts"]
+    assert set(parts) == set(numbers["majority"]["direct"]) - {"all"}
+    assert numbers["scene rationales"]["gain"]["over"] == "two epochs"
+    assert numbers["scene rationales"]["gain"]["difference"] == 0.5
     assert numbers["scene rationales"]["thinking"]["difference"] == 0
     assert "gain" not in numbers["blind twin"]
     assert numbers["blind twin"]["direct"]["wups"][0] == {"0.9": 0.5, "0.0": 0.5}
@@ -80,10 +84,10 @@ def test_figures_show_what_is_there_and_mark_what_is_unsure(tmp_path):
     (axes,) = plot_kinds(numbers).axes
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels[0] == f"all ({len(asked)})" and len(labels) == len(numbers["majority"]["direct"])
-    with pytest.raises(InputError, match="compared with “half the epochs” yet"):
+    with pytest.raises(InputError, match="compared with “two epochs” yet"):
         plot_gains(numbers)
     for name, ci in {"lite0": (-0.3, -0.1), "LoRA": (-0.1, 0.3)}.items():
-        over = dict(over="half the epochs", difference=sum(ci) / 2, ci=list(ci))
+        over = dict(over="two epochs", difference=sum(ci) / 2, ci=list(ci))
         numbers[name] = dict(gain=over)
     (axes,) = plot_gains(numbers).axes
     faces = [line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"]

@@ -13,41 +13,42 @@ interrupted study goes on where it stopped, also on another machine, where the f
 what is done.
 """
 
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
 from fastcore.script import call_parse
 
 from everything import KEPT, read, ROOT, stamp, write
-from minivlm_cot.core import load_json, save_json
+from minivlm_cot.core import free_memory, load_json, save_json
 from minivlm_cot.dataset import real_data
 from minivlm_cot.engine import machine
+from minivlm_cot.real.rooms import drawn_examples
 from minivlm_cot.real.study import kept_tallies, study_numbers, tally, word_closeness
-from minivlm_cot.real.trials import Exam, folder_of, recipe_of, run_trial, TRIALS
+from minivlm_cot.real.thinking import check_scene_chains
+from minivlm_cot.real.trials import Exam, folder_of, made_from, recipe_of, run_trial, TRIALS
 
 ROOM = 10  # GB that must be free before a second one begins: training takes 5 to 8
 SEEDS = {"photographs": (0, 1, 2), "blind twin": (0, 1, 2)}  # of all others: 0
 
 
 def jobs(trials):
-    "Names and seeds of what the study needs"
+    "Names and seeds of what the study needs, first all that is needed of the first seed"
     names = list(TRIALS) if trials == "all" else [name.strip() for name in trials.split(",")]
     if unknown := [name for name in names if name not in TRIALS]:
         sys.exit(f"There is no trial {', '.join(unknown)}: use {', '.join(TRIALS)}.")
-    return [(name, seed) for name in names for seed in SEEDS.get(name, (0,))]
+    needed = [(name, seed) for name in names for seed in SEEDS.get(name, (0,))]
+    return sorted(needed, key=lambda job: job[1])
 
 
 def is_done(kept, recipe, exam):
     "Do the kept numbers come from this recipe and these questions?"
-    told = json.loads(json.dumps([asdict(recipe), asdict(exam) | dict(folder="daquar")]))
-    return kept is not None and [kept["recipe"], kept["exam"]] == told
+    told = made_from(recipe, exam)
+    return kept is not None and {k: kept[k] for k in told} == told
 
 
 def run_one(name, seed, exam, out, epochs):
@@ -72,11 +73,8 @@ def begin(name, seed, given, out, threads):
 
 
 def has_room():
-    "Is there memory for one more training? Where nobody tells, yes"
-    told = Path("/proc/meminfo")
-    lines = told.read_text().splitlines() if told.exists() else []
-    free = [int(line.split()[1]) / 1e6 for line in lines if line.startswith("MemAvailable")]
-    return not free or free[0] >= ROOM
+    "Is there memory for one more training?"
+    return free_memory() >= ROOM * 1e9
 
 
 def run_all(todo, start, together, finished):
@@ -123,11 +121,30 @@ class Numbers:
         same = {s: k for s, k in by_seed.items() if _seedless(k) == _seedless(one)}
         self.known[name] = dict(sorted((same | {seed: one}).items()))
         numbers = study_numbers(self.known, self.asked, self.exam.task, self.rows)
+        numbers |= dict(examples=self.examples(), checked=self.checked(job))
         if not self.place.exists():
             self.place.write_text("{}\n")  # on one line, and so it stays
         write(_rounded(numbers) | dict(made=stamp(time.time() - self.began)), self.place)
         share = numbers[name]["direct"]["all"]["share"]
         print(f"{time.strftime('%H:%M')} done: {name}, seed {seed}; {100 * share:.1f}% right")
+
+    def checked(self, job):
+        "What the written chains of the scene trial name; or what the file has"
+        if job[0] != "scene rationales":
+            return read(self.place).get("checked", {})
+        said = found_in(folder_of(self.out, *job))["answers"]["cot"]
+        return check_scene_chains([one["chain"] for one in said], self.asked)
+
+    def examples(self):
+        "Drawn anew where the answers of model and twin are at hand; else those that the file has"
+        found = []
+        for name in ("photographs", "blind twin"):
+            file, kept = folder_of(self.out, name, 0) / "trial.json", self.known.get(name, {})
+            one = load_json(file) if file.exists() and 0 in kept else {}
+            if not one or one["recipe"] != kept[0]["recipe"]:
+                return read(self.place).get("examples", [])
+            found.append(one)
+        return drawn_examples(*found, self.asked, self.exam.task)
 
 
 def _seedless(one):

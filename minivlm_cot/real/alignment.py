@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ..core.basics import InputError, progress_bar as tqdm
 from ..model.vlm import MiniVLM
 from ..model.wheels import fetch_part, part_name
-from ..training.stages import _one_cycle, Pace
+from ..training.stages import Pace
 
 # %% ../../nbs/11_real/05_alignment.ipynb #c92f3b43c
 def imagenet_words() -> list:  # of 1,000 texts, such as "studio couch", in the classifier's order
@@ -106,27 +106,46 @@ def align_to_words(
     """Teach the projector to say, at each patch, the words that the classifier holds for probable
 
     Image tokens get the size of words first (`projector_scale`): from random weights they are
-    much longer, and a step of AdamW is as short for long vectors as for small ones.
+    much longer, and a step of AdamW is as short for long vectors as for small ones. For the same
+    reason the encoder's numbers are brought to mean 0 and variance 1 while this is learned.
     """
     _check_features(model, features)
     scale = word_size(model) if scale is None else scale
     vectors = word_vectors(model, processor, classifier.words)
-    draw, losses = np.random.default_rng(pace.seed), []
+    (mean, spread), draw, losses = _usual(features), np.random.default_rng(pace.seed), []
     model.config.projector_scale = scale
     projector = model.projector.train().requires_grad_(True)
-    optimiser, schedule = _one_cycle(projector.parameters(), pace)
+    optimiser, schedule = pace.one_cycle(projector.parameters())
     for _ in tqdm(range(pace.steps), desc="learning words", disable=not progress):
         seen = _some_patches(features, pace.batch_size, draw)
         wanted = (classifier(seen) @ vectors).to(model.device)
-        said = projector(seen.to(model.device)).float() * scale
+        said = projector(((seen - mean) / spread).to(model.device)).float() * scale
         loss = (said - wanted).square().sum() / wanted.square().sum()
         loss.backward()
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
         losses.append(loss.item())
-    projector.eval()
+    _absorb(projector.eval(), mean, spread)
     return losses
+
+# %% ../../nbs/11_real/05_alignment.ipynb #08669980
+def _usual(features, pictures=200):
+    "Mean and spread of each of the encoder's numbers, over some pictures"
+    some = range(0, len(features), max(1, len(features) // pictures))
+    seen = np.stack([features[n] for n in some]).astype(np.float32)
+    seen = torch.from_numpy(seen).flatten(0, 1)
+    spread = seen.std(0)
+    least = float(spread.mean()) / 10  # what hardly varies here must not be blown up elsewhere
+    return seen.mean(0), spread.clamp(min=least) if least else torch.ones_like(spread)
+
+
+@torch.no_grad()
+def _absorb(projector, mean, spread):
+    "The first layer takes the change of scale into its weights: it reads plain features again"
+    first = projector.projection[0]
+    first.weight /= spread.to(first.weight.device)
+    first.bias -= first.weight @ mean.to(first.weight.device)
 
 # %% ../../nbs/11_real/05_alignment.ipynb #3fa684cf
 def _check_features(model, features):

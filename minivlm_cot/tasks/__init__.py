@@ -5,15 +5,14 @@ from .caption_files import captioned_pictures
 from .caption_scores import caption_words, overlap_scores, rouge_l
 from .captions import caption_report, caption_row, caption_table, Captions
 from .captions_taught import ask_captions, CaptionRecipe, teach_captions, train_captions
-from .box_sources import BOX_SOURCES, BoxRows, load_boxes
-from .boxes import average_precision, box_iou, match_boxes, scene_objects, score_boxes, show_boxes
-from .boxes import Tally, tally, thing_box
-from .detection import add_marks, Detection, fit_objects, objects_text, read_objects, reading_order
+from .box_sources import box_in_shares, BOX_SOURCES, BoxRows, load_boxes
+from .boxes import average_precision, box_iou, match_boxes, SAID_COLOUR, scene_objects
+from .boxes import score_boxes, show_boxes, Tally, tally, thing_box, TRUE_COLOUR
+from .detection import add_marks, Detection, detection_row, fit_objects, instruction, INSTRUCTIONS
+from .detection import LABELS, MARKS, objects_text, read_objects, Reading, reading_order
 from .detection import score_readings
-from .box_grammar import BoxGrammar, write_answers
-from .detector import DetectorRecipe, examine_detector, find_objects, measure_detector
-from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, plain_words
-from .queries import Query, ROUTES, shared_values
-from .router_exam import calibration, fit_temperature, fit_threshold, ready_router
-from .router_exam import route, train_router
-from .routing import LABELS, load_router, read_states, read_tag, Route, Router, TAGS
+from .box_grammar import box_automaton, BoxGrammar, write_answers
+from .detector import align_places, DetectorRecipe, examine_detector, find_objects
+from .detector import measure_detector, object_scores, train_detector, written_log_probs
+from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
+from .queries import plain_words, Query, ROUTES, shared_values

@@ -159,7 +159,7 @@ def walk(self: BoxGrammar, ids) -> int:
         state = self.tokens(state)[i]
     return state
 
-# %% ../../nbs/09_tasks/05_box_grammar.ipynb #cb16ce7bc
+# %% ../../nbs/09_tasks/05_box_grammar.ipynb #c580f4289
 @patch(as_prop=True)
 def left(self: BoxGrammar) -> dict:
     "For each state, the fewest tokens to the end, the end mark included"
@@ -186,7 +186,7 @@ def _distances(self: BoxGrammar):
         raise InputError("The tokenizer has no tokens that spell such answers.")
     return left
 
-# %% ../../nbs/09_tasks/05_box_grammar.ipynb #cc66bd72a
+# %% ../../nbs/09_tasks/05_box_grammar.ipynb #c2f08721f
 @patch
 def allowed(self: BoxGrammar, ids, limit: int) -> list:  # of token ids
     "What may come behind these new tokens, if there may be `limit` of them in all"
@@ -202,7 +202,7 @@ def rule(self: BoxGrammar, max_new_tokens: int):  # (row of the batch, new token
         raise InputError(f"An answer takes at least {least} tokens: raise max_new_tokens.")
     return lambda row, ids: self.allowed(ids.tolist(), max_new_tokens)
 
-# %% ../../nbs/09_tasks/05_box_grammar.ipynb #c26be3e34
+# %% ../../nbs/09_tasks/05_box_grammar.ipynb #c317e8747
 @patch
 def choices(self: BoxGrammar, ids) -> int:
     "Of these tokens, those that the form did not force"

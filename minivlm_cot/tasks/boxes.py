@@ -257,7 +257,8 @@ def _draw_objects(ax, objects, size, said, silent=()):
         text = f"{o['label']} ({o['fault']})" if o.get("fault") else o["label"]
         at = (x + w / 2, y + h) if said else (x + w / 2, y)
         place = dict(ha="center", va="top" if said else "bottom", parse_math=False)
-        ax.text(*at, text, fontsize=6.5, color=colour, bbox=paper, **place)
+        place |= dict(xytext=(0, -2 if said else 2), textcoords="offset points")  # off the line
+        ax.annotate(text, at, fontsize=6.5, color=colour, bbox=paper, **place)
 
 # %% ../../nbs/09_tasks/04_boxes.ipynb #cf505b62d
 def show_boxes(

@@ -17,10 +17,10 @@ from ..core.files import writable_dir
 from ..core.records import save_json
 from ..model.saving import load_minivlm, save_minivlm
 from ..dataset.batches import CoTReasoningDataset
-from ..training.config import TrainConfig
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
 from ..training.recipe import draw_world
+from ..training.stages import Stage, stage_config
 from ..generation.asking import AskOptions
 from ..generation.strategies import Direct
 from .caption_facts import mark_caption
@@ -75,17 +75,8 @@ def teach_captions(
     features = cache_features(model, processor, pictures, progress=progress)
     rows = [caption_row(example) for example in drawn]
     data = CoTReasoningDataset(rows, processor, task=Captions(), image_features=features)
-    rate = dict(lr_language=recipe.learning_rate, lr_projector=recipe.learning_rate)
-    rate |= dict(warmup=50, schedule="linear", decay=0.6, weight_decay=0.0)
-    config = TrainConfig(
-        str(out),
-        recipe.epochs,
-        recipe.batch_size,
-        optimizer="muon",
-        seed=recipe.seed,
-        fresh=fresh,
-        **rate,
-    )
+    dials = dict(epochs=recipe.epochs, batch_size=recipe.batch_size)
+    config = stage_config(recipe, Stage(out, fresh=fresh), **dials)
     return train_cot_vlm(model, processor, data, config, progress=progress).losses
 
 # %% ../../nbs/09_tasks/03_captions_taught.ipynb #c1f4f8267
@@ -110,12 +101,8 @@ def train_captions(
     found["losses"] = [round(loss, 4) for loss in losses]
     for split, rows in tests.items():
         answers, found[split] = ask_captions(model, processor, rows)
-        worst = sorted(zip(rows, answers), key=lambda pair: _score(*pair))[:3]
+        worst = sorted(zip(rows, answers), key=lambda p: Captions().score(p[0], p[1].answer))[:3]
         found[split]["worst"] = [[row["question_id"], a.text] for row, a in worst]
     save_minivlm(model, processor, out / "model")
     save_json(found, Path(results or out / "results.json"))
     return found
-
-
-def _score(row, answer):
-    return Captions().score(row, answer.answer)

@@ -23,11 +23,10 @@ from ..scenes.world import GRID
 from ..model.saving import load_minivlm, save_minivlm
 from ..dataset.batches import CoTReasoningDataset
 from ..dataset.rows import example_image
-from ..training.config import TrainConfig
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
 from ..training.recipe import draw_world
-from ..training.stages import Pace
+from ..training.stages import Pace, Stage, stage_config
 from ..generation.asking import prompt_ids
 from ..generation.writing import in_batches
 from .boxes import _coco_tools, scene_objects
@@ -192,19 +191,9 @@ def train_detector(
     rows = [detection_row(r | dict(image=p), recipe.seed) for r, p in zip(drawn, pictures)]
     data = CoTReasoningDataset(rows, processor, task=Detection(), image_features=features)
     steps = recipe.epochs * -(-len(data) // recipe.batch_size)
-    config = TrainConfig(
-        str(Path(out) / "training"),
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        optimizer="muon",
-        lr_language=recipe.learning_rate,
-        lr_projector=recipe.learning_rate,
-        weight_decay=0.0,
-        warmup=min(50, 1 + steps // 10),
-        schedule="linear",
-        decay=0.6,
-        seed=recipe.seed,
-    )
+    dials = dict(epochs=recipe.epochs, batch_size=recipe.batch_size)
+    dials["warmup"] = min(50, 1 + steps // 10)
+    config = stage_config(recipe, Stage(Path(out) / "training"), **dials)
     align_places(model, features, drawn, Pace(recipe.place_steps, 128, 3e-3, recipe.seed))
     history = train_cot_vlm(model, processor, data, config, progress=progress)
     save_minivlm(model, processor, Path(out) / "model")

@@ -23,4 +23,4 @@ from .loop import Run, train_cot_vlm
 from .lora import add_lora
 from .recipe import draw_world, Recipe
 from .stages import align_words, build_model, CLASSES, naming_accuracy, Pace
-from .stages import pretrain_encoder, Stage, train_base, train_cot
+from .stages import pretrain_encoder, Stage, stage_config, train_base, train_cot
