@@ -136,7 +136,7 @@ def task_risk(
 
 # %% ../../nbs/09_tasks/12_router_exam.ipynb #c92786f09
 def examine(
-    answers: torch.Tensor,  # [N] places in LABELS
+    answers: torch.Tensor,  # [N] places in ROUTE_NAMES
     queries: list[Query],
     draws: int = 2000,
     seed: int = 0,
