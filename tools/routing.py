@@ -1,103 +1,227 @@
-"""Routers that read SmolLM2's states, chosen on validation and examined on the held-out queries.
+"""Routers compared: all choices on validation, then the held-out queries are asked, once.
 
-The part smollm2-135m reads all queries once (a minute or two on a quiet processor); `--states FILE`
-keeps what it has read, or goes on from it. The share of the states in the scores is chosen by the
-area under the risk-coverage curve of validation; then the test is asked. All of it goes into
+python tools/routing.py --states FILE --no-test    what validation says; the test stays unread
+python tools/routing.py --states FILE              and then the test
+
+smollm2-135m reads all queries, frozen (a minute or two on a quiet processor); FILE keeps what it
+has read, with the seconds, or is where to go on from. The layer and the share of its states in the
+scores are chosen by the area under the risk-coverage curve of validation. All of it goes into
 nbs/benchmarks/routing.json, from which the chapter “A router's exam” draws.
 """
 
 import argparse
+import os
+import random
 import time
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
 
-from minivlm_cot.core import has_fast_bf16, save_json
-from minivlm_cot.model import gguf_tokenizer, load_gguf
-from minivlm_cot.tasks.queries import load_queries
-from minivlm_cot.tasks.router_exam import calibration, examine, fit_temperature, task_risk
-from minivlm_cot.tasks.router_exam import train_router
-from minivlm_cot.tasks.routing import label_ids, read_states
+from minivlm_cot.core import fingerprint, has_fast_bf16, save_json, set_seed
+from minivlm_cot.engine import machine
+from minivlm_cot.model import gguf_tokenizer, load_gguf, load_minivlm
+from minivlm_cot.tasks.queries import load_queries, near_duplicates, plain_words, PARTS, ROUTES
+from minivlm_cot.tasks.router_exam import calibration, examine_router, fit_router
+from minivlm_cot.tasks.router_exam import risk_coverage, settle_router
+from minivlm_cot.tasks.routing import label_ids, read_states, read_tag, ROUTE_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
+MODEL, LAYERS = "smollm2-135m", (22, 26, 30)  # of 30: about three quarters up, and the last
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the states in the scores
-POINTS = 50  # of a curve that are kept
+POINTS = 60  # of a curve that are kept
+SEEDS = range(5)  # of the naive network; the first stands in the table
 
 
-def states_of(parts, kept):
-    "SmolLM2's states of each part, [N, 1152]"
+class Naive(nn.Module):
+    "The network of the chapter “Routing”: words → a recurrent network → three tasks"
+
+    def __init__(self, words):
+        super().__init__()
+        self.ids = {word: i for i, word in enumerate(words, 1)}  # 0: any other word
+        self.embed = nn.Embedding(len(words) + 1, 128)
+        self.read = nn.LSTM(128, 128, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(256, 3)
+
+    def forward(self, text):
+        ids = torch.tensor([[self.ids.get(w, 0) for w in plain_words(text)]])
+        _, (last, _) = self.read(self.embed(ids))
+        return self.head(last.flatten()[None])
+
+
+def naive_router(train, seed):
+    "Learn from 32 queries; also the accuracy on them"
+    set_seed(seed)
+    few = []
+    for task, n in zip(ROUTES, (6, 6, 20)):
+        few += random.sample([q for q in train if q.task == task], n)
+    model = Naive(sorted({w for q in few for w in plain_words(q.query)}))
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for q in (q for _ in range(20) for q in random.sample(few, len(few))):
+        loss = nn.functional.cross_entropy(model(q.query), label_ids([q]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model, float((naive_says(model, few).argmax(1) == label_ids(few)).double().mean())
+
+
+@torch.inference_mode()
+def naive_says(model, queries):
+    "Probabilities of the three tasks; it knows no other answer"
+    return torch.cat([model(q.query).softmax(1) for q in queries])
+
+
+def smol_states(parts, kept):
+    "What SmolLM2 read of each part, {(part, layer): [N, 1152]}, and the seconds that it took"
+    names = {(part, layer): f"{part}.{layer}" for part in parts for layer in LAYERS}
     if kept and Path(kept).exists():
-        return load_file(kept)
+        with safe_open(kept, "pt") as file:
+            found = {key: file.get_tensor(name) for key, name in names.items()}
+            return found, float(file.metadata()["seconds"])
     dtype = torch.bfloat16 if has_fast_bf16("cpu") else torch.float32
-    language = load_gguf("smollm2-135m", dtype=dtype), gguf_tokenizer("smollm2-135m")
-    states = {n: read_states(*language, [q.query for q in p]) for n, p in parts.items()}
+    language = load_gguf(MODEL, dtype=dtype), gguf_tokenizer(MODEL)
+    began, found = time.monotonic(), {}
+    for part, queries in parts.items():
+        states = read_states(*language, [q.query for q in queries], LAYERS)
+        for layer, state in zip(LAYERS, states.chunk(len(LAYERS), 1)):
+            found[part, layer] = state.contiguous()
+    seconds = time.monotonic() - began
     if kept:
-        save_file(states, kept)
-    return states
+        save_file({names[k]: v for k, v in found.items()}, kept, {"seconds": str(seconds)})
+    return found, seconds
 
 
-def validation_area(parts, states, share):
-    "The area on validation, of heads that have seen train alone"
-    router = train_router(
-        parts["train"],
-        parts["validation"],
-        share=share,
-        states=(states["train"], states["validation"]),
-        again=False,
-    )
-    asked, labels = [q.query for q in parts["validation"]], label_ids(parts["validation"])
-    p = router.probabilities(asked, states["validation"])
-    found = examine(router.choose(p), parts["validation"])
-    return dict(share=share, area=task_risk(p, labels)[2], shares=found)
+def ready_states(parts):
+    "The same of the ready model's small language model, under the name of the layer “ready”"
+    model, processor = load_minivlm(device="cpu")
+    language = model.language_model, processor.tokenizer
+    texts = {part: [q.query for q in queries] for part, queries in parts.items()}
+    return {(part, "ready"): read_states(*language, t) for part, t in texts.items()}
 
 
-def asked_once(parts, states, share):
-    "Fit on train and validation, and ask the test"
-    both = states["train"], states["validation"]
-    router = train_router(parts["train"], parts["validation"], share=share, states=both)
-    labels = label_ids(parts["test"])
-    p = router.probabilities([q.query for q in parts["test"]], states["test"])
-    sure, answer = p.max(1)
-    error, bins = calibration(sure, answer == labels)
-    coverage, risk, area = task_risk(p, labels)
+def results(queries, probabilities, answers, confidence=None):
+    "All that is kept of a router's answers; `confidence`: of its task, if not the probability"
+    labels, n = label_ids(queries), len(ROUTES)
+    sure, said = probabilities.max(1)
+    error, bins = calibration(sure, said == labels)
+    best, task = probabilities[:, :n].max(1)
+    coverage, risk, area = risk_coverage(best if confidence is None else confidence, task == labels)
     some = [round(i * (len(risk) - 1) / (POINTS - 1)) for i in range(POINTS)]
+    table = torch.zeros(len(ROUTE_NAMES), len(ROUTE_NAMES), dtype=torch.long)
+    table.index_put_((labels, answers), torch.tensor(1), accumulate=True)
     return dict(
-        share=share,
-        temperature=router.temperature,
-        threshold=router.threshold,
-        shares=examine(router.choose(p), parts["test"]),
-        five=float((answer == labels).double().mean()),
+        shares=examine_router(answers, queries),
         calibration_error=error,
         bins=[list(b) for b in bins],
         area=area,
         curve=[[round(float(coverage[i]), 4), round(float(risk[i]), 4)] for i in some],
+        answers=table.tolist(),
     )
+
+
+def asked(router, queries, states=None):
+    "The results of one of our routers"
+    p = router.probabilities([q.query for q in queries], states)
+    numbers = dict(share=router.share, temperature=router.temperature, threshold=router.threshold)
+    return numbers | results(queries, p, router.choose(p))
+
+
+def tried_routers(parts, states):
+    "Routers that know train alone, settled on validation: {(layer, share): router}"
+    routers, validation = {}, parts["validation"]
+    for layer in (*LAYERS, "ready"):
+        first = fit_router(parts["train"], states=states["train", layer])
+        for share in SHARES[1:] if routers else SHARES:
+            there = states["validation", layer]
+            key = ("text" if not share else layer), share
+            routers[key] = settle_router(replace(first, share=share), validation, there)
+    return routers
+
+
+def other_routers(parts, states):
+    "What needs no settling: tags, the naive network, the nearest query"
+    train, queries = parts["train"], parts["test"]
+    none = torch.tensor([ROUTE_NAMES.index(read_tag(q.query)[0] or "none") for q in queries])
+    rows, seeds = {"tags alone": results(queries, one_hot(none), none)}, []
+    for seed in SEEDS:
+        model, learned = naive_router(train, seed)
+        p = nn.functional.pad(naive_says(model, queries), (0, 2))
+        row = results(queries, p, p.argmax(1))
+        seeds.append([learned, row["shares"]["right"][0]])
+        rows.setdefault("naive, 32 queries", row)
+    pairs = {n.asked: n for n in near_duplicates(queries, train + parts["validation"])}
+    near = label_ids([pairs[q].known for q in queries])
+    overlap = torch.tensor([pairs[q].overlap for q in queries])
+    rows["nearest query"] = results(queries, one_hot(near), near, overlap)
+    return rows, seeds
+
+
+def one_hot(answers):
+    "A router that knows no doubt"
+    return nn.functional.one_hot(answers, len(ROUTE_NAMES)).double()
+
+
+def ask_test(parts, states, tried, chosen):
+    "Fit the heads on train and validation, keep the numbers, and ask"
+    rows, seeds = other_routers(parts, states)
+    known, fitted, names = parts["train"] + parts["validation"], {}, {}
+    names["text"] = ("text", 0.0)
+    names["ready model's states"] = ("ready", 1.0)
+    names["SmolLM2's states"] = (chosen[0], 1.0)
+    names["text and SmolLM2"] = chosen
+    for name, (layer, share) in names.items():
+        read = chosen[0] if layer == "text" else layer
+        if read not in fitted:
+            both = torch.cat([states["train", read], states["validation", read]])
+            fitted[read] = fit_router(known, states=both)
+        numbers = {k: getattr(tried[layer, share], k) for k in ("temperature", "threshold")}
+        router = replace(fitted[read], share=share, **numbers)
+        rows[name] = asked(router, parts["test"], states["test", read])
+    return rows, seeds
+
+
+def show(name, row):
+    "One line"
+    shares = ", ".join(f"{what} {value[0]:.3f}" for what, value in row["shares"].items())
+    error = row["calibration_error"]
+    print(f"{name:22} area {row['area']:.4f}, calibration error {error:.3f}, {shares}", flush=True)
 
 
 def main():
     "Choose on validation, then ask the test"
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--states", help="a safetensors file for what SmolLM2 has read")
     parser.add_argument("--no-test", action="store_true", help="only show validation")
     options = parser.parse_args()
-    began = time.monotonic()
-    parts = {name: load_queries(name) for name in ("train", "validation", "test")}
-    states = states_of(parts, options.states)
-    tried = [validation_area(parts, states, share) for share in SHARES]
-    for row in tried:
-        shares = ", ".join(f"{name} {value[0]:.3f}" for name, value in row["shares"].items())
-        print(f"validation, share {row['share']:.2f}: area {row['area']:.4f}, {shares}")
+    parts = {name: load_queries(name) for name in PARTS}
+    states, reading = smol_states(parts, options.states)
+    states |= ready_states(parts)
+    tried, validation = tried_routers(parts, states), []
+    for (layer, share), router in tried.items():
+        read = LAYERS[0] if layer == "text" else layer
+        row = asked(router, parts["validation"], states["validation", read])
+        show(f"{layer}, share {share}", row)
+        row = {k: v for k, v in row.items() if k not in ("curve", "bins", "answers")}
+        validation.append(dict(layer=layer) | row)
+    best = min((v for v in validation if v["layer"] != "ready"), key=lambda v: v["area"])
     if options.no_test:
         return
-    chosen = min(tried, key=lambda row: row["area"])["share"]
-    rows = {name: asked_once(parts, states, s) for name, s in (("states", 1.0), ("chosen", chosen))}
-    facts = dict(model="smollm2-135m", validation=tried, chosen=chosen, test=rows)
-    facts["seconds"] = round(time.monotonic() - began)
-    save_json(facts, ROOT / "nbs/benchmarks/routing.json")
+    rows, seeds = ask_test(parts, states, tried, (best["layer"], best["share"]))
     for name, row in rows.items():
-        print(name, {k: v for k, v in row.items() if k not in ("curve", "bins")})
+        show(name, row)
+    known = machine("cpu") | dict(cores=os.cpu_count())
+    seconds = dict(reading=round(reading), of_processor=round(time.process_time()))
+    made = dict(day=str(date.today()), machine=known, seconds=seconds)
+    test = parts["test"]
+    with_a_task = sum(q.task in ROUTES for q in test) / len(test)
+    facts = dict(made=made, model=MODEL, validation=validation, naive_seeds=seeds, test=rows)
+    facts |= dict(chosen={k: best[k] for k in ("layer", "share")}, with_a_task=with_a_task)
+    facts["asked"] = fingerprint([list(q) for q in test])
+    save_json(facts, ROOT / "nbs/benchmarks/routing.json")
 
 
 if __name__ == "__main__":

@@ -16,3 +16,7 @@ from .detector import align_places, DetectorRecipe, examine_detector, find_objec
 from .detector import measure_detector, object_scores, train_detector, written_log_probs
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
+from .routing import load_router, mark_vectors, read_states, read_tag, Route, ROUTE_NAMES, Router
+from .routing import TAGS, text_marks
+from .router_exam import calibration, examine_router, fit_router, fit_temperature, fit_threshold
+from .router_exam import ready_router, risk_coverage, route, settle_router, train_router

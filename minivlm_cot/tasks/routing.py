@@ -122,8 +122,9 @@ def read_states(
     language,  # a causal language model of transformers
     tokenizer,  # its own
     texts: list[str],
+    layers: tuple = (-1,),  # whose states are read; 0: the embeddings, -1: the last layer
     batch: int = 32,  # texts of equal length are read together: no padding, so no mask
-) -> torch.Tensor:  # [N, 2 × hidden size]: mean over the text's tokens, and the last token's
+) -> torch.Tensor:  # [N, layers × 2 × hidden size]: mean over the text's tokens, last token's
     "Let a frozen language model read each text, in a chat frame if it knows one"
     chat = CHAT if "<|im_start|>" in tokenizer.get_vocab() else ("", "")
     ids = [tokenizer(t, add_special_tokens=False).input_ids for t in (*chat, *texts)]
@@ -133,9 +134,11 @@ def read_states(
         same = [n for n, i in enumerate(ids) if len(i) == length]
         for some in (same[k : k + batch] for k in range(0, len(same), batch)):
             rows = torch.tensor([before + ids[n] + after for n in some], device=device)
-            states = language.base_model(rows, use_cache=False).last_hidden_state.float().cpu()
-            middle = states[:, len(before) : len(before) + length].mean(1)
-            for n, state in zip(some, torch.cat([middle, states[:, -1]], 1)):
+            read = language.base_model(rows, use_cache=False, output_hidden_states=True)
+            states = [read.hidden_states[i].float().cpu() for i in layers]
+            inner = slice(len(before), len(before) + length)
+            pairs = [v for s in states for v in (s[:, inner].mean(1), s[:, -1])]
+            for n, state in zip(some, torch.cat(pairs, 1)):
                 kept[n] = state.clone()
     return torch.stack(kept)
 
@@ -143,7 +146,7 @@ def read_states(
 def fit_state_head(
     x: torch.Tensor,  # [N, D] states
     labels: torch.Tensor,  # [N]
-    decay: float = 1e-2,
+    decay: float = 1e-4,  # with 1e-2 and 1e-3 the area of the next chapter was larger
 ) -> Head:  # takes states as they are: the scaling is inside the weights
     "Logistic regression on states, each number scaled to mean 0 and spread 1"
     mean, spread = x.mean(0), x.std(0).clamp(min=1e-6) * x.shape[1] ** 0.5
@@ -168,6 +171,7 @@ class Router:
     rarity: torch.Tensor  # [D] of `mark_rarity`
     state: Head | None = None  # on `read_states`
     language: tuple | None = None  # (language model, tokenizer) that `state` was fitted to
+    layers: tuple = (-1,)  # of that model, as in `read_states`
     share: float = 0.0  # of the state's scores in the sum; the rest is the text's
     temperature: float = 1.0
     threshold: float = 0.5  # below it, no task is given
@@ -179,7 +183,8 @@ class Router:
             return scores
         if states is None and not self.language:
             raise InputError("This router reads a language model's states: give it as `language`.")
-        states = read_states(*self.language, texts) if states is None else states
+        if states is None:
+            states = read_states(*self.language, texts, self.layers)
         return (1 - self.share) * scores + self.share * self.state(states)
 
     def probabilities(self, texts: list[str], states=None) -> torch.Tensor:  # [N, 5]
@@ -241,7 +246,7 @@ def save(
     heads = {"text": self.text, **({"state": self.state} if self.state else {})}
     weights = {f"{n}.{k}": t.contiguous() for n, h in heads.items() for k, t in h._asdict().items()}
     weights["rarity"] = self.rarity
-    facts = {k: getattr(self, k) for k in ("share", "temperature", "threshold")}
+    facts = {k: getattr(self, k) for k in ("share", "temperature", "threshold", "layers")}
     with atomic_files(folder, first="router.json") as new:
         save_file(weights, new / "router.safetensors")
         save_json(dict(labels=ROUTE_NAMES, heads=sorted(heads), **facts), new / "router.json")
@@ -257,9 +262,10 @@ def load_router(
         facts, weights = load_json(folder / "router.json"), load_file(folder / "router.safetensors")
         heads = {n: Head(weights[f"{n}.weight"], weights[f"{n}.bias"]) for n in facts["heads"]}
         numbers = {k: float(facts[k]) for k in ("share", "temperature", "threshold")}
-        labels, rarity = tuple(facts["labels"]), weights["rarity"]
+        labels, layers = (tuple(facts[k]) for k in ("labels", "layers"))
+        rarity = weights["rarity"]
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as e:
         raise InputError(f"{folder} holds no whole router ({e}): save it anew.") from None
     if labels != ROUTE_NAMES:
         raise InputError(f"The router in {folder} knows the labels {labels}, not {ROUTE_NAMES}.")
-    return Router(rarity=rarity, **heads, language=language, **numbers)
+    return Router(rarity=rarity, **heads, language=language, layers=layers, **numbers)
