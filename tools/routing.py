@@ -4,8 +4,8 @@ python tools/routing.py --states FILE --no-test    what validation says; the tes
 python tools/routing.py --states FILE              and then the test
 
 smollm2-135m reads all queries, frozen (a minute or two on a quiet processor); FILE keeps what it
-has read, with the seconds, or is where to go on from. The layer and the share of its states in the
-scores are chosen by the area under the risk-coverage curve of validation. All of it goes into
+has read, with the seconds, or is where to go on from. The price of its head's weights, the layer
+and the share of its states in the scores are chosen by the area under the risk-coverage curve of validation. All of it goes into
 nbs/benchmarks/routing.json, from which the chapter “A router's exam” draws.
 """
 
@@ -28,11 +28,13 @@ from minivlm_cot.model import gguf_tokenizer, load_gguf, load_minivlm
 from minivlm_cot.tasks.queries import load_queries, near_duplicates, plain_words, PARTS, ROUTES
 from minivlm_cot.tasks.router_exam import calibration, examine_router, fit_router
 from minivlm_cot.tasks.router_exam import risk_coverage, settle_router
-from minivlm_cot.tasks.routing import label_ids, read_states, read_tag, ROUTE_NAMES
+from minivlm_cot.tasks.routing import fit_state_head, label_ids, read_states, read_tag
+from minivlm_cot.tasks.routing import ROUTE_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL, LAYERS = "smollm2-135m", (22, 26, 30)  # of 30: about three quarters up, and the last
-SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the states in the scores
+DECAYS = (1e-2, 1e-3, 1e-4)  # prices of a squared weight; each layer has its own
+SHARES = (0.25, 0.5, 0.75, 1.0)  # of the states in the scores
 POINTS = 60  # of a curve that are kept
 SEEDS = range(5)  # of the naive network; the first stands in the table
 
@@ -131,15 +133,21 @@ def asked(router, queries, states=None):
 
 
 def tried_routers(parts, states):
-    "Routers that know train alone, settled on validation: {(layer, share): router}"
-    routers, validation = {}, parts["validation"]
+    "Routers that know train alone, settled on validation: {(layer, share): router}; the decays"
+    validation, labels = parts["validation"], label_ids(parts["train"])
+    plain = fit_router(parts["train"])
+    routers, decays = {("text", 0.0): settle_router(plain, validation)}, {}
     for layer in (*LAYERS, "ready"):
-        first = fit_router(parts["train"], states=states["train", layer])
-        for share in SHARES[1:] if routers else SHARES:
-            there = states["validation", layer]
-            key = ("text" if not share else layer), share
-            routers[key] = settle_router(replace(first, share=share), validation, there)
-    return routers
+        here, there = states["train", layer], states["validation", layer]
+        tried = []
+        for decay in DECAYS:
+            router = replace(plain, state=fit_state_head(here, labels, decay), share=1.0)
+            router = settle_router(router, validation, there)
+            tried.append((asked(router, validation, there)["area"], decay, router))
+        _, decays[layer], best = min(tried, key=lambda t: t[0])
+        for share in SHARES:
+            routers[layer, share] = settle_router(replace(best, share=share), validation, there)
+    return routers, decays
 
 
 def other_routers(parts, states):
@@ -165,7 +173,7 @@ def one_hot(answers):
     return nn.functional.one_hot(answers, len(ROUTE_NAMES)).double()
 
 
-def ask_test(parts, states, tried, chosen):
+def ask_test(parts, states, tried, decays, chosen):
     "Fit the heads on train and validation, keep the numbers, and ask"
     rows, seeds = other_routers(parts, states)
     known, fitted, names = parts["train"] + parts["validation"], {}, {}
@@ -177,7 +185,7 @@ def ask_test(parts, states, tried, chosen):
         read = chosen[0] if layer == "text" else layer
         if read not in fitted:
             both = torch.cat([states["train", read], states["validation", read]])
-            fitted[read] = fit_router(known, states=both)
+            fitted[read] = fit_router(known, states=both, decay=decays[read])
         numbers = {k: getattr(tried[layer, share], k) for k in ("temperature", "threshold")}
         router = replace(fitted[read], share=share, **numbers)
         rows[name] = asked(router, parts["test"], states["test", read])
@@ -200,7 +208,7 @@ def main():
     parts = {name: load_queries(name) for name in PARTS}
     states, reading = smol_states(parts, options.states)
     states |= ready_states(parts)
-    tried, validation = tried_routers(parts, states), []
+    (tried, decays), validation = tried_routers(parts, states), []
     for (layer, share), router in tried.items():
         read = LAYERS[0] if layer == "text" else layer
         row = asked(router, parts["validation"], states["validation", read])
@@ -210,7 +218,7 @@ def main():
     best = min((v for v in validation if v["layer"] != "ready"), key=lambda v: v["area"])
     if options.no_test:
         return
-    rows, seeds = ask_test(parts, states, tried, (best["layer"], best["share"]))
+    rows, seeds = ask_test(parts, states, tried, decays, (best["layer"], best["share"]))
     for name, row in rows.items():
         show(name, row)
     known = machine("cpu") | dict(cores=os.cpu_count())
@@ -219,7 +227,11 @@ def main():
     test = parts["test"]
     with_a_task = sum(q.task in ROUTES for q in test) / len(test)
     facts = dict(made=made, model=MODEL, validation=validation, naive_seeds=seeds, test=rows)
-    facts |= dict(chosen={k: best[k] for k in ("layer", "share")}, with_a_task=with_a_task)
+    facts |= dict(
+        decays=[*decays.items()],
+        chosen={k: best[k] for k in ("layer", "share")},
+        with_a_task=with_a_task,
+    )
     facts["asked"] = fingerprint([list(q) for q in test])
     save_json(facts, ROOT / "nbs/benchmarks/routing.json")
 

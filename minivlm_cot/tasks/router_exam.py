@@ -27,6 +27,7 @@ def fit_router(
     share: float = 0.5,  # of the states in the scores, where there are any
     states: torch.Tensor | None = None,  # [N, D], where they have been read already
     layers: tuple = (-1,),  # that are read; see `read_states`
+    decay: float = 1e-4,  # of the state's head; see `fit_state_head`
 ) -> Router:
     "Fit the heads; temperature and threshold are not chosen yet"
     texts, labels = [q.query for q in known], label_ids(known)
@@ -36,7 +37,7 @@ def fit_router(
     text = fit_head(mark_vectors(texts, rarity), labels)
     if states is None:
         return Router(text, rarity)
-    return Router(text, rarity, fit_state_head(states, labels), language, layers, share)
+    return Router(text, rarity, fit_state_head(states, labels, decay), language, layers, share)
 
 # %% ../../nbs/09_tasks/12_router_exam.ipynb #c3bef7779
 class Bin(NamedTuple):
@@ -96,7 +97,7 @@ def settle_router(
     threshold = fit_threshold((scores / temperature).softmax(1), labels, abstain)
     return replace(router, temperature=temperature, threshold=threshold)
 
-
+# %% ../../nbs/09_tasks/12_router_exam.ipynb #c12train01
 def train_router(
     known: list[Query],  # to learn from
     held_out: list[Query],  # with other wordings: for temperature and threshold
@@ -111,7 +112,8 @@ def train_router(
         both = ([q.query for q in part] for part in (known, held_out))
         states = [read_states(*language, texts, layers) for texts in both]
     here, there = states or (None, None)
-    first = settle_router(fit_router(known, language, share, here, layers), held_out, there, abstain)
+    first = fit_router(known, language, share, here, layers)
+    first = settle_router(first, held_out, there, abstain)
     all_read = None if states is None else torch.cat([here, there])
     last = fit_router(known + held_out, language, share, all_read, layers)
     return replace(last, temperature=first.temperature, threshold=first.threshold)
