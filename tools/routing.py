@@ -4,9 +4,10 @@ python tools/routing.py --states FILE --no-test    what validation says; the tes
 python tools/routing.py --states FILE              and then the test
 
 smollm2-135m reads all queries, frozen (a minute or two on a quiet processor); FILE keeps what it
-has read, with the seconds, or is where to go on from. The price of its head's weights, the layer
-and the share of its states in the scores are chosen by the area under the risk-coverage curve of validation. All of it goes into
-nbs/benchmarks/routing.json, from which the chapter “A router's exam” draws.
+has read, with the seconds, or is where to go on from. The price of a head's weights, the layer
+and the share of its states in the scores are chosen by the area under the risk-coverage curve of
+validation. All of it goes into nbs/benchmarks/routing.json, from which the chapter “A router's
+exam” draws.
 """
 
 import argparse
