@@ -64,8 +64,8 @@ class TogetherRecipe:
     @classmethod
     def short(cls) -> "TogetherRecipe":
         "Seconds, to go through every line; what it learns is not worth a look"
-        small = dict(pictures=192, word_steps=40, place_steps=40, epochs=1, batch_size=16)
-        return cls(**small, validation=24, validations=6, test=12, cot_epochs=1)
+        small = dict(pictures=128, word_steps=10, place_steps=10, epochs=1, batch_size=16)
+        return cls(**small, validation=8, validations=6, test=4, cot_epochs=1)
 
 # %% ../../nbs/09_tasks/08_one_for_all.ipynb #c356181a6
 def start_model(

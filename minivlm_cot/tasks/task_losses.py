@@ -112,7 +112,7 @@ def validate_tasks(
 def task_curves(
     history,  # a History
     kind: str = "held_out",  # of other rows; or "learned", of the rows of each step
-    window: int = 1,  # steps that are taken together; their tokens count alike
+    window: int = 1,  # steps with rows of a task that are taken together; their tokens count alike
 ) -> dict:  # task → (steps, mean losses)
     "The loss of each task over a training"
     found, out = {}, {}
