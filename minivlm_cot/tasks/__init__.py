@@ -21,3 +21,10 @@ from .one_for_all import measure_multitask, mixed_rows, paired_difference, save_
 from .one_for_all import TASKS, TogetherRecipe
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
+from .changes import all_changes, Change, CHANGES, differences, draw_strip, find_change
+from .changes import sample_strip
+from .frame_questions import changes_text, FRAME_KINDS, FRAME_STEPS, FrameKind, make_frames
+from .frame_questions import numbers_text, run_frames
+from .frames_marked import check_frames
+from .several import check_pictures, IMAGE_MARK, load_boxes_apart, mark_line, nlvr_boxes
+from .several import SeveralPictures
