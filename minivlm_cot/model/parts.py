@@ -67,6 +67,7 @@ class MiniVLMConfig(PreTrainedConfig):
     language_fingerprint: str | None = None  # the same of the language model
     lora_folder: str | None = None  # where LoRA's corrections of it lie, beside the weights
     response_tokens: dict | None = None  # arm → tokens of the longest response that was taught
+    image_markers: list | None = None  # token ids of “<image 1>” and so on, see `name_pictures`
     tie_word_embeddings: bool = False  # the language model ties its own
 
     @property
@@ -81,6 +82,23 @@ class MiniVLMConfig(PreTrainedConfig):
         "How many tokens a picture takes"
         extra = 0 if self.drop_cls or self.pool > 1 else self.extra_tokens
         return (self.patches_per_side // self.pool) ** 2 + extra
+
+    def prefix_tokens(
+        self,
+        pictures: int = 1,  # that a text is about
+        who: str = "A text",  # for the message
+    ) -> int:
+        "How many tokens stand before the text: its pictures, and of several their markers"
+        if pictures == 1:
+            return self.n_image_tokens
+        named = self.image_markers or []
+        if pictures > len(named):
+            raise InputError(
+                f"{who} shows {pictures} pictures, and the model reads {len(named) or 'one'}: "
+                f"call model.name_pictures(processor, {pictures}) before it learns from such "
+                "rows, or join them into one picture."
+            )
+        return sum(map(len, named[:pictures])) + pictures * self.n_image_tokens
 
 # %% ../../nbs/03_model/01_parts.ipynb #c0a7ed01
 @patch(as_prop=True)
