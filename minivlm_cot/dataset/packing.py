@@ -66,7 +66,7 @@ def _held_of(row, number):
         image = f"scene {fingerprint(row['scene'])}"
     return f"row {number}" if image is None else image
 
-
+# %% ../../nbs/04_dataset/04_packing.ipynb #s8754a3c4
 @patch(as_prop=True)
 def pictures_shown(self: CoTReasoningDataset) -> list:
     "How many pictures each example shows"
@@ -82,7 +82,7 @@ def item_pictures(self: CoTReasoningDataset) -> list:
     shown = self.pictures_shown
     return [shown[self._about[item[0]][0]] for item in self._items]
 
-
+# %% ../../nbs/04_dataset/04_packing.ipynb #s30ef4007
 @patch
 def same_as(self: CoTReasoningDataset) -> list:  # for each example, the number of an example
     "The first example about the same picture: one `image_id`, and one picture or row of features"

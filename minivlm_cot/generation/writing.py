@@ -226,6 +226,14 @@ def fitting_batch_size(
     free = torch.cuda.mem_get_info(model.device)[0] if on_gpu else free_memory()
     return int(max(1, min(largest, free / 2 // (cached + reading))))
 
+
+def _whole(left, size, same):
+    "So many numbers, or fewer so as not to part what belongs together"
+    n = size if same and size < len(left) else 0
+    while n and same[left[n - 1]] == same[left[n]]:
+        n -= 1
+    return left[: n or size]
+
 # %% ../../nbs/06_generation/01_writing.ipynb #2813edcb1
 def in_batches(
     do,  # a function of a list of numbers
@@ -252,14 +260,6 @@ def in_batches(
             del left[: len(batch)]
             continue
         clear_device_cache(garbage_collection=True)  # here the error, and what it held, is gone
-
-
-def _whole(left, size, same):
-    "So many numbers, or fewer so as not to part what belongs together"
-    n = size if same and size < len(left) else 0
-    while n and same[left[n - 1]] == same[left[n]]:
-        n -= 1
-    return left[: n or size]
 
 # %% ../../nbs/06_generation/01_writing.ipynb #7747dd0b1
 def _decode_one_by_one(model, embeds, mask, eos, sampling):

@@ -157,7 +157,7 @@ def check_texts(
         longest = max(longest, sum(len(now[i][1]) for i in item) + questions * more)
     may_pack(model.language_model, picture + longest)  # looked at now
 
-
+# %% ../../nbs/03_model/03_limits.ipynb #s3a778b54
 def _check_pictures(model, data):
     "Tokens of the longest prefix; a row with more pictures than the model reads is named"
     most = 0

@@ -10,7 +10,6 @@ import torch
 from fastcore.basics import patch
 
 from ..core.basics import InputError, whole_number
-from .processor import MiniVLMProcessor
 from .vlm import MiniVLM
 
 # %% ../../nbs/03_model/05_markers.ipynb #c30927421
@@ -20,13 +19,32 @@ MARKER = "<image {}>"  # what stands before a picture, of several; its number fr
 @patch
 def name_pictures(
     self: MiniVLM,
-    processor: MiniVLMProcessor,  # whose tokenizer writes the markers
+    processor,  # a MiniVLMProcessor, whose tokenizer writes the markers
     most: int = 4,  # pictures that a text may show
 ) -> MiniVLM:
     "Let the model read several pictures; what it says to a single one stays as it is"
     texts = [MARKER.format(k) for k in range(1, whole_number(most, "most") + 1)]
     self.config.image_markers = processor.tokenizer(texts, add_special_tokens=False)["input_ids"]
     return self
+
+# %% ../../nbs/03_model/05_markers.ipynb #p39060fa3
+@patch
+def prefix_tokens(
+    self: MiniVLMConfig,
+    pictures: int = 1,  # that a text is about
+    who: str = "A text",  # for the message
+) -> int:
+    "How many tokens stand before a text: its pictures, and of several their markers"
+    if pictures == 1:
+        return self.n_image_tokens
+    named = self.image_markers or []
+    if pictures > len(named):
+        raise InputError(
+            f"{who} shows {pictures} pictures, and the model reads {len(named) or 'one'}: "
+            f"call model.name_pictures(processor, {pictures}) before it learns from such "
+            "rows, or join them into one picture."
+        )
+    return sum(map(len, named[:pictures])) + pictures * self.n_image_tokens
 
 # %% ../../nbs/03_model/05_markers.ipynb #c9e55b62f
 @patch

@@ -83,23 +83,6 @@ class MiniVLMConfig(PreTrainedConfig):
         extra = 0 if self.drop_cls or self.pool > 1 else self.extra_tokens
         return (self.patches_per_side // self.pool) ** 2 + extra
 
-    def prefix_tokens(
-        self,
-        pictures: int = 1,  # that a text is about
-        who: str = "A text",  # for the message
-    ) -> int:
-        "How many tokens stand before the text: its pictures, and of several their markers"
-        if pictures == 1:
-            return self.n_image_tokens
-        named = self.image_markers or []
-        if pictures > len(named):
-            raise InputError(
-                f"{who} shows {pictures} pictures, and the model reads {len(named) or 'one'}: "
-                f"call model.name_pictures(processor, {pictures}) before it learns from such "
-                "rows, or join them into one picture."
-            )
-        return sum(map(len, named[:pictures])) + pictures * self.n_image_tokens
-
 # %% ../../nbs/03_model/01_parts.ipynb #c0a7ed01
 @patch(as_prop=True)
 def patches_per_side(self: MiniVLMConfig) -> int:

@@ -113,7 +113,7 @@ def steps_per_epoch(
     batches = sum(math.ceil(n / config.batch_size) for n in sizes)
     return math.ceil(batches / (config.gradient_accumulation * processes))
 
-
+# %% ../../nbs/05_training/09_steps.ipynb #s05c968cb
 def picture_groups(
     data,  # a dataset
 ) -> list:  # of lists of numbers of items
