@@ -17,7 +17,7 @@ from fastcore.basics import patch
 from ..core.basics import InputError, whole_number
 from .rows import check_example, example_image, gold_answer
 from .rows import is_answered
-from .several import held_pictures, open_pictures
+from .image_lists import held_pictures, open_pictures
 from .prompts import ARMS, format_pair, teaches
 from .labels import pack_texts, tokenize_pairs
 

@@ -18,7 +18,7 @@ from ..core.basics import InputError
 from ..core.pictures import picture_name
 from ..core.records import fingerprint
 from .batches import CoTReasoningDataset
-from .several import picture_counts
+from .image_lists import picture_counts
 
 # %% ../../nbs/04_dataset/04_packing.ipynb #ca6be5ff7
 def same_pictures(

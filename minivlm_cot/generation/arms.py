@@ -18,7 +18,7 @@ from ..model.limits import check_length, may_batch
 from ..model.parts import join_prefix
 from ..model.vlm import MiniVLM
 from ..dataset.prompts import ARMS
-from ..dataset.several import picture_counts
+from ..dataset.image_lists import picture_counts
 from .again import embed_prompts, picture_order, read_behind
 from minivlm_cot.generation.writing import (
     decode_from,

@@ -25,7 +25,7 @@ from ..model.parts import join_prefix
 from ..model.vlm import MiniVLM
 from ..dataset.packing import same_pictures
 from ..dataset.prompts import ANSWER, ARMS, format_prompt, parse_answer, split_chain
-from ..dataset.several import picture_counts
+from ..dataset.image_lists import picture_counts
 from .again import embed_prompts, picture_order, read_behind, reads_once
 from minivlm_cot.generation.writing import (
     check_temperature,

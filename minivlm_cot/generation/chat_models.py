@@ -27,7 +27,7 @@ from ..core.machine import pick_device
 from ..core.pictures import open_image
 from ..model.saving import load_minivlm
 from ..dataset.prompts import ANSWER, THINK
-from ..dataset.several import flat_pictures
+from ..dataset.image_lists import flat_pictures
 from .writing import Sampling
 
 # %% ../../nbs/06_generation/05_chat_models.ipynb #1013e480

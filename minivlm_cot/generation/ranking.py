@@ -15,7 +15,7 @@ from ..dataset.prompts import ANSWER, ARMS, format_prompt
 from ..dataset.labels import tokenize_pairs
 from ..dataset.batches import Collator, pack_texts
 from ..dataset.packing import same_pictures
-from ..dataset.several import picture_counts
+from ..dataset.image_lists import picture_counts
 from .again import picture_order
 from .writing import fitting_batch_size, in_batches, inference_copy
 from .asking import AskOptions

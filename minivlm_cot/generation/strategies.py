@@ -12,7 +12,7 @@ from ..core.basics import InputError
 from ..core.contracts import Strategy
 from ..dataset.packing import same_pictures
 from ..dataset.questions import Questions
-from ..dataset.several import as_pictures
+from ..dataset.image_lists import as_pictures
 from .asking import answer_prompts, AskOptions, Prompts
 from .arms import answer_together
 

@@ -10,6 +10,7 @@ import torch
 from fastcore.basics import patch
 
 from ..core.basics import InputError, whole_number
+from .parts import MiniVLMConfig
 from .vlm import MiniVLM
 
 # %% ../../nbs/03_model/05_markers.ipynb #c30927421
@@ -66,8 +67,10 @@ def embed_several(
     B, n = given.shape[:2]
     self.config.prefix_tokens(n)  # or refuses
     tokens = self.embed_image(**{name: given.flatten(0, 1)}).unflatten(0, (B, n))
+    if n == 1:
+        return tokens[:, 0]
     words, parts = self.get_input_embeddings(), []
     for k in range(n):
-        ids = torch.tensor(self.config.image_markers[k], device=tokens.device)
+        ids = torch.tensor(self.config.image_markers[k], dtype=torch.long, device=tokens.device)
         parts += [words(ids).to(tokens.dtype).expand(B, -1, -1), tokens[:, k]]
     return torch.cat(parts, 1)

@@ -22,7 +22,7 @@ from ..core.files import file_lock, writable_dir
 from ..core.records import fingerprint
 from ..core.pictures import open_image, picture_name
 from ..model.saving import vision_fingerprint
-from ..dataset.several import as_pictures, flat_pictures, like_pictures
+from ..dataset.image_lists import as_pictures, flat_pictures, like_pictures
 
 # %% ../../nbs/05_training/02_features.ipynb #9c84af76a
 def prepare_pixels(

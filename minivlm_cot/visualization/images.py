@@ -18,7 +18,7 @@ from PIL import Image
 from ..core.basics import InputError
 from ..core.pictures import open_image
 from ..scenes.world import draw_grid
-from ..dataset.several import join_pictures, open_pictures
+from ..dataset.image_lists import join_pictures, open_pictures
 from ..evaluation.tables import strategy_label
 
 # %% ../../nbs/08_visualization/01_images.ipynb #a1467927
