@@ -16,3 +16,10 @@ from .detector import align_places, DetectorRecipe, examine_detector, find_objec
 from .detector import measure_detector, object_scores, train_detector, written_log_probs
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
+from .changes import all_changes, Change, CHANGES, differences, draw_strip, find_change
+from .changes import sample_strip
+from .frame_questions import changes_text, FRAME_KINDS, FRAME_STEPS, FrameKind, make_frames
+from .frame_questions import numbers_text, run_frames
+from .frames_marked import check_frames
+from .several import check_pictures, IMAGE_MARK, load_boxes_apart, mark_line, nlvr_boxes
+from .several import SeveralPictures
