@@ -14,5 +14,11 @@ from .detection import score_readings
 from .box_grammar import box_automaton, BoxGrammar, write_answers
 from .detector import align_places, DetectorRecipe, examine_detector, find_objects
 from .detector import measure_detector, object_scores, train_detector, written_log_probs
+from .vqa_scores import answer_kind, consensus, official_form, official_score, question_kind
+from .vqa_scores import vqa_report, vqa_table
+from .vqa_task import ask_about, picture_questions, PICTURE_KINDS, PictureQuestions
+from .vqa_task import split_by_picture
+from .vqa_taught import ask_pictures, question_report, QuestionRecipe, teach_questions
+from .vqa_taught import train_questions
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
