@@ -20,5 +20,17 @@ from .vqa_task import ask_about, picture_questions, PICTURE_KINDS, PictureQuesti
 from .vqa_task import split_by_picture
 from .vqa_taught import ask_pictures, question_report, QuestionRecipe, teach_questions
 from .vqa_taught import train_questions
+from .mixing import deal, mix_shares, MixedDataset, Mixture, share_out, tagged
+from .task_losses import task_curves, task_losses, TaskLosses, token_losses, validate_tasks
+from .one_for_all import ask_task, compare_all, compare_bases, learn_chains, learn_tasks
+from .one_for_all import measure_multitask, mixed_rows, paired_difference, save_base, start_model
+from .one_for_all import TASKS, TogetherRecipe
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
+from .changes import all_changes, Change, CHANGES, differences, draw_strip, find_change
+from .changes import sample_strip
+from .frame_questions import changes_text, FRAME_KINDS, FRAME_STEPS, FrameKind, make_frames
+from .frame_questions import numbers_text, run_frames
+from .frames_marked import check_frames
+from .several import check_pictures, IMAGE_MARK, load_boxes_apart, mark_line, nlvr_boxes
+from .several import SeveralPictures
