@@ -74,7 +74,7 @@ def ask_pictures(
 class QuestionRecipe:
     "All that decides what a run on questions does"
 
-    pictures: int = 8_000  # drawn for training
+    pictures: int = 16_000  # drawn for training, as for captions
     per_picture: int = 6  # questions about each
     epochs: int = 2
     batch_size: int = 32  # pictures with all of their questions
