@@ -34,3 +34,5 @@ from .frame_questions import numbers_text, run_frames
 from .frames_marked import check_frames
 from .several import check_pictures, IMAGE_MARK, load_boxes_apart, mark_line, nlvr_boxes
 from .several import SeveralPictures
+from .shortcuts import glance, guess_by_table, hide_picture, possible_answers, short_answer
+from .shortcuts import swap_pictures
