@@ -32,6 +32,11 @@ class Change(NamedTuple):
         thing = self.before or self.after
         return f"{thing.colour} {thing.shape} {self.kind}"
 
+    @property
+    def cells(self) -> set:  # one, or of a move two
+        "The cells in which something changes"
+        return {t.cell for t in (self.before, self.after) if t}
+
     def apply(self, scene: Scene) -> Scene:
         "The scene after the change"
         rest = [t for t in scene.things if self.before is None or t[:4] != self.before[:4]]
@@ -112,7 +117,7 @@ def _belongs(scene, split):
 def _next(scene, kind, touched, rng, split):
     "One change of a kind that stays inside the split; None where none was found"
     known, found = scene.counts, all_changes(scene, kind, split == "ood_pairs")
-    fresh = [c for c in found if c.before is None or c.before[:4] not in touched]
+    fresh = [c for c in found if not c.cells & touched]
     fresh = [c for c in fresh if c.after is None or known[c.after.colour] and known[c.after.shape]]
     for change in rng.sample(fresh, min(len(fresh), 12)):
         if _belongs(change.apply(scene), split):
@@ -130,7 +135,7 @@ def _strip_from(scene, kinds, rng, split):
             (thing,) = jitter(Scene((change.after,)), rng).things
             change = change._replace(after=thing)
         strip.append(change.apply(strip[-1]))
-        touched |= {change.after[:4]} if change.after else set()
+        touched |= change.cells
     return strip
 
 # %% ../../nbs/09_tasks/13_changes.ipynb #c29a91e40

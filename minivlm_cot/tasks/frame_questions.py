@@ -18,7 +18,7 @@ from ..scenes.programs import _count_list, find_all
 from ..scenes.families import _plural
 from .changes import CHANGES, differences, find_change, sample_strip
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c654b8c64
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c82f3a163
 def _items(things):
     "Things as a chain names them, with their cells"
     return ", ".join(f"{CELLS[t[3]]} {t[1]} {t[0]}" for t in things) or "none"
@@ -35,7 +35,7 @@ def _say_show(scenes, found, k, phrase):
     found += [k] if cells else []
     return f"picture {k}: {phrase} {', '.join(cells) or 'none'}."
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c124cbcf2
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #cf5f491f5
 def _say_count(scenes, found, k, word):
     "How many things of a picture a word is true of"
     found.append(scenes[k - 1].counts[word])
@@ -52,7 +52,7 @@ def _say_compare(scenes, found):
     found[:] = [_MORE[sign]]
     return f"{a} {sign} {b}."
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #cf5f491f5
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c862797bd
 def _say_gone(scenes, found, j, k):
     return f"gone: {_items(differences(scenes[j - 1], scenes[k - 1])[0])}."
 
@@ -68,7 +68,7 @@ def _say_change(scenes, found, j, k):
         raise InputError(f"Between pictures {j} and {k} more or less than one thing changes.")
     return f"{found[-1]}."
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c862797bd
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c6829f691
 FRAME_STEPS = dict(  # name → what it says, and what it needs: pictures, and a word or phrase
     see=(_say_see, 1, 0),
     show=(_say_show, 1, 1),
@@ -95,7 +95,7 @@ def changes_text(
     texts = [*map(str, changes)]
     return texts[0] if len(texts) == 1 else ", ".join(text.split()[-1] for text in texts)
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c1f2ec607
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #cf64d6332
 def run_frames(
     scenes: list,  # of the pictures, in their order
     program: list,  # steps with arguments, such as [["count", 1, "cube"], ["count", 2, "cube"], …]
@@ -109,7 +109,7 @@ def run_frames(
     answer = found[0] if program[-1][0] == "compare" else changes_text(found)
     return answer, " ".join(said)
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c814a53a4
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c6f443288
 def _scene_where(fits, rng, split, tries=4000):
     "A scene for which something holds; None where it is too rare"
     for _ in range(tries):
@@ -136,7 +136,7 @@ def _draw_show(target, rng, split):
     question = rng.choice(texts).format(article, colour, shape)
     return scenes, question, [["show", k, f"{colour} {shape}"] for k in (1, 2, 3)]
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c6f443288
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c88fc1f8f
 _COUNTED = (
     "Does picture {0} show more, fewer or the same number of {1} as picture {2}?",
     "Compared with picture {2}, does picture {0} show more, fewer or the same number of {1}?",
@@ -159,7 +159,7 @@ def _draw_count(target, rng, split):
     question = rng.choice(_COUNTED).format(asked[0], _plural(word), asked[1])
     return scenes, question, [*(["count", k, word] for k in asked), ["compare"]]
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c88fc1f8f
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #cad0ac47e
 _CHANGED = (
     "What changed between picture 1 and picture 2?",
     "What happened from picture 1 to picture 2?",
@@ -181,7 +181,7 @@ def _draw_strip_question(target, rng, split):
         program += [["see", k], *([step, k - 1, k] for step in ("gone", "new", "change"))]
     return strip, question, program
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #cda0df4e8
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c340395c4
 @dataclass(frozen=True)
 class FrameKind:
     "A kind of question about several pictures"
@@ -207,7 +207,7 @@ FRAME_KINDS = dict(
     order_4=FrameKind("order_4", 4, _ORDERS[1], _draw_strip_question, "strip"),
 )
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c340395c4
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #cdd6030f1
 def make_frames(
     index: int,  # number of the row in its split, 0, 1, …
     split: str = "train",  # one of `SPLITS`, without ood_hops
@@ -244,7 +244,7 @@ def make_frames(
         program=program,
     )
 
-# %% ../../nbs/09_tasks/14_frame_questions.ipynb #c4304a552
+# %% ../../nbs/09_tasks/14_frame_questions.ipynb #caa670067
 def _check_frames(split, kinds):
     "Refuse a split or a kind that there is not"
     splits = [name for name in SPLITS if name != "ood_hops"]
