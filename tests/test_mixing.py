@@ -84,11 +84,12 @@ def test_workers_are_refused_where_the_dataset_must_tell(tmp_path):
 
 def test_texts_behind_one_picture_are_of_one_task():
     model, processor = load_minivlm(device="cpu")
-    data = mixed(processor, arms=("cot", "direct"), together="picture")
+    both = dict(how="concatenate", arms=("cot", "direct"))
+    data = mixed(processor, together="picture", **both)
     assert len(data) == 24  # not 12: description and question of a picture stand apart
-    losses = task_losses(model, data)
+    losses = task_losses(model, data, precision="fp32")
     assert set(losses) == {"captions", "questions"} and min(losses.values()) >= 0
-    alone = task_losses(model, mixed(processor, arms=("cot", "direct")))
+    alone = task_losses(model, mixed(processor, **both), precision="fp32")
     for name, loss in losses.items():
         assert abs(alone[name] - loss) < 1e-3 * (1 + loss)
 
@@ -97,7 +98,7 @@ def test_the_base_in_the_older_form_says_the_same(tmp_path):
     model, processor = load_minivlm(device="cpu")
     model.config.drop_cls = False
     path = save_base(model, processor, tmp_path / "mini-vlm-multitask")
-    parts = dict(vision=path.parent / "vision", language=path.parent / "language")
+    parts = {part: str(path.parent / part) for part in ("vision", "language")}
     older, own = import_checkpoint(path, device="cpu", **parts)
     newer, _ = load_minivlm(path.parent, device="cpu")
     row = Captions().rows("test", 1)[0]
@@ -107,4 +108,5 @@ def test_the_base_in_the_older_form_says_the_same(tmp_path):
     )
     with torch.no_grad():
         said = [m(**asked).logits for m in (model, older, newer)]
-    assert torch.equal(said[0], said[1]) and torch.equal(said[0], said[2])
+    for other in said[1:]:
+        torch.testing.assert_close(other, said[0], atol=1e-4, rtol=1e-4)

@@ -32,7 +32,8 @@ from .changes import sample_strip
 from .frame_questions import changes_text, FRAME_KINDS, FRAME_STEPS, FrameKind, make_frames
 from .frame_questions import numbers_text, run_frames
 from .frames_marked import check_frames
-from .several import check_pictures, IMAGE_MARK, load_boxes_apart, mark_line, nlvr_boxes
-from .several import SeveralPictures
+from .several import check_pictures, load_boxes_apart, mark_line, nlvr_boxes, SeveralPictures
 from .shortcuts import glance, guess_by_table, hide_picture, possible_answers, short_answer
 from .shortcuts import swap_pictures
+from .several_taught import examine_several, several_controls, several_data, SeveralRecipe
+from .several_taught import teach_several, train_several

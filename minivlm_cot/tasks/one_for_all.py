@@ -31,7 +31,7 @@ from ..evaluation.pairs import mcnemar_exact
 from .captions import Captions
 from .detection import add_marks, Detection, LABELS
 from .detector import align_places
-from .mixing import MixedDataset, Mixture
+from .mixing import MixedDataset, Mixture, tagged
 from .task_losses import task_curves, TaskLosses, validate_tasks
 
 # %% ../../nbs/09_tasks/08_one_for_all.ipynb #ca5de9c37
@@ -40,9 +40,9 @@ TASKS = (Captions(), Detection(), Questions())  # of the drawn world
 
 @dataclass(frozen=True)
 class TogetherRecipe:
-    "What decides how specialists and generalist learn; the defaults take ≤ 6 minutes each"
+    "What decides how all of them learn; meant for six minutes a model on two cores"
 
-    pictures: int = 6_000  # each gives an example of each task
+    pictures: int = 12_000  # each gives an example of each task
     word_steps: int = 300  # of the start, see `align_words`
     place_steps: int = 400  # of the start, see `align_places`
     epochs: int = 2
@@ -100,13 +100,14 @@ def mixed_rows(
     seed: int = 0,
 ) -> MixedDataset:  # each task alike, each row once an epoch, with the encoder's features
     "The rows of a mixture as a dataset"
-    rows = mixture.rows(split, n, seed)
-    first = {row["image_id"]: k for k, row in reversed(list(enumerate(rows)))}
-    numbers = {name: k for k, name in enumerate(first)}
-    pictures = np.stack([np.asarray(rows[k]["image"]) for k in first.values()])
-    seen = cache_features(model, processor, pictures)
+    rows, pictures, numbers = [], [], {}
+    for row in (r for task in mixture.tasks for r in tagged(task, task.rows(split, n, seed))):
+        if row["image_id"] not in numbers:
+            numbers[row["image_id"]] = len(numbers)
+            pictures.append(np.asarray(row["image"]))
+        rows.append({k: v for k, v in row.items() if k != "image"})
+    seen = cache_features(model, processor, np.stack(pictures))
     index = [numbers[row["image_id"]] for row in rows]
-    rows = [{k: v for k, v in row.items() if k != "image"} for row in rows]
     how = dict(arms=("direct",), seed=seed, image_features=seen, feature_index=index)
     return MixedDataset(rows, processor, mixture, "balance", **how)
 
