@@ -140,6 +140,19 @@ def test_a_batch_says_what_each_question_says_alone(asked):
     assert [a.text for a in said] == alone
 
 
+def test_several_pictures_stand_before_the_question_in_order(asked):
+    model, processor = asked
+    shown, prompts = [IMAGES[:2], IMAGES[1::-1], IMAGES[0]], [format_direct_prompt("Which?")] * 3
+    ids = [model.inputs(processor, [p], prompts[:1])["input_ids"] for p in shown]
+    assert ids[0].shape == ids[1].shape
+    assert ids[0].shape[1] > ids[2].shape[1]
+    said = generate_answers(*asked, shown, ["Which?"] * 3, "direct", max_new_tokens=6)
+    alone = [generate_direct_answer(*asked, p, "Which?", max_new_tokens=6) for p in shown[2:]]
+    assert [a.text for a in said[2:]] == [a.text for a in alone]
+    values = [model.inputs(processor, [p], prompts[:1])["pixel_values"] for p in shown[:2]]
+    assert not torch.equal(*values)
+
+
 def test_a_seed_repeats(asked):
     chains = []
     for seed in (1, 1, 2):

@@ -15,8 +15,9 @@ import torch
 from fastcore.basics import patch
 
 from ..core.basics import InputError, whole_number
-from .rows import check_example, example_image, gold_answer, held_image
+from .rows import check_example, example_image, gold_answer
 from .rows import is_answered
+from .image_lists import held_pictures, open_pictures
 from .prompts import ARMS, format_pair, teaches
 from .labels import pack_texts, tokenize_pairs
 
@@ -68,11 +69,13 @@ def _questions_of(rows, task):
     found, own = [], []
     for n, row in enumerate(rows):
         for question in task.questions(row):
-            image = held_image(question, task)
+            held = held_pictures(question, task)
             own.append(n)
-            found.append(
-                question if image is question.get("image") else question | dict(image=image)
-            )
+            if isinstance(held, list):
+                question = question | dict(image=None, images=held)
+            elif held is not question.get("image"):
+                question = question | dict(image=held)
+            found.append(question)
     return found, own
 
 
@@ -82,9 +85,10 @@ def _check_dials(self: CoTReasoningDataset):
     if self.together not in (False, True, "picture"):
         raise InputError(f'together is {self.together!r}: use False, True or "picture".')
     whole_number(self.max_packed, "max_packed")
-    if self.features is not None and max(self.feature_index) >= len(self.features):
+    last = max(map(np.max, self.feature_index))
+    if self.features is not None and last >= len(self.features):
         raise InputError(
-            f"Example {len(self.examples) - 1} needs picture {max(self.feature_index)}, "
+            f"Example {len(self.examples) - 1} needs picture {last}, "
             f"but there are features of {len(self.features)} pictures."
         )
 
@@ -207,7 +211,8 @@ def __getitem__(self: CoTReasoningDataset, i):
 def _picture(self: CoTReasoningDataset, number):
     "The pixels of an example's picture, or what the encoder saw in it"
     if self.features is None:
-        return dict(pixel_values=self.processor.pixels(example_image(self.examples[number]))[0])
+        held = open_pictures(self.examples[number])
+        return dict(pixel_values=self.processor.pixels([held])[0])
     features = self.features[self.feature_index[number]]
     if not isinstance(features, torch.Tensor):
         features = torch.from_numpy(np.array(features))
@@ -255,6 +260,8 @@ class Collator:
 
         lengths = torch.tensor([len(i["input_ids"]) for i in items])
         picture = "image_features" if "image_features" in items[0] else "pixel_values"
+        if len({tuple(i[picture].shape) for i in items}) > 1:
+            raise InputError("Rows that show different numbers of pictures make no batch.")
         segments = {"segments": pad("segments", -1)} if "segments" in items[0] else {}
         return segments | {
             "input_ids": pad("input_ids", self.pad),

@@ -44,9 +44,13 @@ def _daquar_pairs(path):
 # %% ../../nbs/04_dataset/10_daquar.ipynb #c0df47196
 def daquar_part(
     name: str,  # of a picture of the official training part, such as image3
+    training: set,  # the names of all pictures of that part
 ) -> str:
-    "The part of a training picture, `fit` or `validation`: it follows from the name alone"
-    number = int(hashlib.sha256(name.encode()).hexdigest(), 16)
+    "The part of a training picture, `fit` or `validation`; neighbours in number stay together"
+    first = int(name.removeprefix("image"))
+    while f"image{first - 1}" in training:
+        first -= 1
+    number = int(hashlib.sha256(f"rooms {first}".encode()).hexdigest(), 16)
     return "validation" if number % 5 == 0 else "fit"
 
 # %% ../../nbs/04_dataset/10_daquar.ipynb #c94fd202c
@@ -78,8 +82,9 @@ def _read_daquar(folder, split, images):
     path, listed = _daquar_files(folder, _PARTS[split])
     home = Path(images) if images else folder if folder.is_dir() else folder.parent
     files = (p for p in sorted(home.rglob("image*")) if p.suffix.lower() in (".jpg", ".png"))
-    found, asked = {p.stem: p for p in files}, Counter()
-    for n, (question, answer) in enumerate(_daquar_pairs(path)):
+    found, asked, pairs = {p.stem: p for p in files}, Counter(), _daquar_pairs(path)
+    own = listed or {f"image{n}" for q, _ in pairs for n in _PICTURE.findall(q)[-1:]}
+    for n, (question, answer) in enumerate(pairs):
         named = _PICTURE.findall(question)
         if not named:
             fault = InputError("its question names no picture")
@@ -87,8 +92,8 @@ def _read_daquar(folder, split, images):
             continue
         name = f"image{named[-1]}"
         pair, asked[name] = f"{name}/{asked[name]}", asked[name] + 1
-        ours = split == _PARTS[split] or split == daquar_part(name)
-        if ours and (listed is None or name in listed):
+        ours = split == _PARTS[split] or split == daquar_part(name, own)
+        if ours and name in own:
             picture = found.get(name)
             yield dict(pair=pair, file=name, image=picture, question=question, answer=answer)
 

@@ -18,6 +18,7 @@ from ..core.basics import InputError
 from ..core.pictures import picture_name
 from ..core.records import fingerprint
 from .batches import CoTReasoningDataset
+from .image_lists import picture_counts
 
 # %% ../../nbs/04_dataset/04_packing.ipynb #ca6be5ff7
 def same_pictures(
@@ -37,6 +38,8 @@ def same_pictures(
 # %% ../../nbs/04_dataset/04_packing.ipynb #c0666bd88
 def _known_by(image, look):
     "Its file, its bytes, or its place in memory; its pixels, where others have its name"
+    if isinstance(image, (list, tuple)):
+        return "several", *(_known_by(i, look) for i in image)
     if isinstance(image, dict):
         image = image.get("bytes") or image.get("path")
     if isinstance(image, (str, Path, bytes)):
@@ -57,13 +60,29 @@ def _known_by(image, look):
 def _held_of(row, number):
     "What a row's picture is known by, not drawn and not opened; its own number, where it has none"
     image = row.get("image")
-    if image is None and len(row.get("images") or ()) == 1:
-        image = row["images"][0]
+    if image is None and row.get("images"):
+        image = row["images"][0] if len(row["images"]) == 1 else row["images"]
     if image is None and row.get("scene") is not None:
         image = f"scene {fingerprint(row['scene'])}"
     return f"row {number}" if image is None else image
 
+# %% ../../nbs/04_dataset/04_packing.ipynb #s8754a3c4
+@patch(as_prop=True)
+def pictures_shown(self: CoTReasoningDataset) -> list:
+    "How many pictures each example shows"
+    images = (row.get("image") for row in self.examples)
+    return picture_counts(
+        [row.get("images") or None if i is None else i for i, row in zip(images, self.examples)]
+    )
 
+
+@patch(as_prop=True)
+def item_pictures(self: CoTReasoningDataset) -> list:
+    "How many pictures each item shows"
+    shown = self.pictures_shown
+    return [shown[self._about[item[0]][0]] for item in self._items]
+
+# %% ../../nbs/04_dataset/04_packing.ipynb #s30ef4007
 @patch
 def same_as(self: CoTReasoningDataset) -> list:  # for each example, the number of an example
     "The first example about the same picture: one `image_id`, and one picture or row of features"

@@ -280,7 +280,7 @@ def held_image(
     if len(images) != 1:
         raise InputError(
             f"Question {example.get('question_id')} shows {len(images)} pictures, "
-            "and the model reads one: join them into one picture."
+            "and one is wanted here: join them into one picture."
         )
     return example_images(example)[0] if images[0] is None else images[0]
 

@@ -18,6 +18,7 @@ from ..model.limits import check_length, may_batch
 from ..model.parts import join_prefix
 from ..model.vlm import MiniVLM
 from ..dataset.prompts import ARMS
+from ..dataset.image_lists import picture_counts
 from .again import embed_prompts, picture_order, read_behind
 from minivlm_cot.generation.writing import (
     decode_from,
@@ -66,11 +67,13 @@ def answer_together(
 ) -> list:  # for each arm, a list of Answer
     "Answer in several arms, greedily, and read once what their prompts begin with"
     limits = [options.limit(model, some.arm) for some in prompts]
+    counts = picture_counts(prompts[0].pictures, prompts[0].are_features)
     heads, tails, joined = _split_prompts(processor.tokenizer, prompts)
     if options.batch_size is None:
         begun = max(map(len, prompt_ids(processor.tokenizer, heads)), default=1)
-        options = replace(options, batch_size=fitting_batch_size(model, begun + sum(limits)))
-    shared = joined and _in_one_go(model, processor.tokenizer, prompts, limits)
+        size = fitting_batch_size(model, begun + sum(limits), pictures=max(counts, default=1))
+        options = replace(options, batch_size=size)
+    shared = joined and _in_one_go(model, processor.tokenizer, prompts, limits, counts)
     if not shared:
         return [answer_prompts(model, processor, some, options) for some in prompts]
     same = prompts[0].first()
@@ -89,7 +92,7 @@ def answer_together(
         bar.update(len(batch))
 
     with bar:
-        in_batches(ask, order, options.batch_size, same)
+        in_batches(ask, order, options.batch_size, same, counts)
     return out
 
 # %% ../../nbs/06_generation/03_arms.ipynb #eccec1db1
@@ -110,13 +113,14 @@ def _split_prompts(
     return heads, tails, joined
 
 
-def _in_one_go(model, tokenizer, prompts, limits):
+def _in_one_go(model, tokenizer, prompts, limits, counts):
     "May the arms branch off from one reading of a batch?"
     if not hasattr(model, "continue_arms"):
         return False
     read = [prompt_ids(tokenizer, p.texts) for p in prompts]
     longest = max((len(ids) + n for some, n in zip(read, limits) for ids in some), default=0)
-    return may_batch(model.language_model, model.config.n_image_tokens + longest)
+    prefix = model.config.prefix_tokens(max(counts, default=1), "A question")
+    return may_batch(model.language_model, prefix + longest)
 
 # %% ../../nbs/06_generation/03_arms.ipynb #eccec1db3
 @patch

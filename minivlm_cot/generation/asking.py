@@ -25,6 +25,7 @@ from ..model.parts import join_prefix
 from ..model.vlm import MiniVLM
 from ..dataset.packing import same_pictures
 from ..dataset.prompts import ANSWER, ARMS, format_prompt, parse_answer, split_chain
+from ..dataset.image_lists import picture_counts
 from .again import embed_prompts, picture_order, read_behind, reads_once
 from minivlm_cot.generation.writing import (
     check_temperature,
@@ -200,8 +201,10 @@ def sample_answers(
     same = prompts.first()
     order = picture_order(lengths, same)
     out, size = [[] for _ in order], options.batch_size
+    shown = picture_counts(prompts.pictures, prompts.are_features)
     if size is None:
-        size = fitting_batch_size(model, max(lengths, default=1) + limit) // k or 1
+        longest, most = max(lengths, default=1) + limit, max(shown, default=1)
+        size = fitting_batch_size(model, longest, pictures=most) // k or 1
     bar = tqdm(total=len(order), desc=f"asking ({prompts.arm})", disable=not options.progress)
 
     def ask(batch):
@@ -216,7 +219,7 @@ def sample_answers(
         bar.update(len(batch))
 
     with bar:
-        in_batches(ask, order, size, same)
+        in_batches(ask, order, size, same, shown)
     return out
 
 # %% ../../nbs/06_generation/02_asking.ipynb #2813edcb2

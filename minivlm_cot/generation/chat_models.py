@@ -27,6 +27,7 @@ from ..core.machine import pick_device
 from ..core.pictures import open_image
 from ..model.saving import load_minivlm
 from ..dataset.prompts import ANSWER, THINK
+from ..dataset.image_lists import flat_pictures
 from .writing import Sampling
 
 # %% ../../nbs/06_generation/05_chat_models.ipynb #1013e480
@@ -72,17 +73,18 @@ class ChatVLM:
     def inputs(self, processor, pictures, prompts):
         "Turns, template, tensors, padded on the left"
         how = dict(add_generation_prompt=True, tokenize=False) | _ready(processor)
-        texts, pictures = [], [open_image(p) for p in pictures]
-        for prompt in prompts:
+        shown = [list(p) if isinstance(p, (list, tuple)) else [p] for p in pictures]
+        texts, pictures = [], [[open_image(p) for p in some] for some in shown]
+        for prompt, some in zip(prompts, pictures):
             user, begun = chat_turns(prompt)
-            content = [{"type": "image"}, {"type": "text", "text": user}]
+            content = [{"type": "image"}] * len(some) + [{"type": "text", "text": user}]
             turn = [{"role": "user", "content": content}]
             texts.append(processor.apply_chat_template(turn, **how) + begun)
         if self.max_side:
-            for picture in pictures:
+            for picture in flat_pictures(pictures):
                 picture.thumbnail((self.max_side, self.max_side))
         padded = dict(padding=True, padding_side="left", return_tensors="pt")
-        return processor(text=texts, images=[[p] for p in pictures], **padded).to(self.device)
+        return processor(text=texts, images=pictures, **padded).to(self.device)
 
 # %% ../../nbs/06_generation/05_chat_models.ipynb #014a98651
 def _ready(processor):

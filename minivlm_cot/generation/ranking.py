@@ -15,6 +15,7 @@ from ..dataset.prompts import ANSWER, ARMS, format_prompt
 from ..dataset.labels import tokenize_pairs
 from ..dataset.batches import Collator, pack_texts
 from ..dataset.packing import same_pictures
+from ..dataset.image_lists import picture_counts
 from .again import picture_order
 from .writing import fitting_batch_size, in_batches, inference_copy
 from .asking import AskOptions
@@ -138,8 +139,10 @@ def _ranks(model, processor, images, prompts, choices, options):
     ends, out = [[f" {c}" for c in some] for some in choices], [None] * len(prompts)
     lengths = [len(c) * sum(map(len, p)) for p, c in zip(prompts, choices)]  # letters, to sort by
     same, size = same_pictures(images), options.batch_size
+    counts = picture_counts(images)
     if size is None:  # a token has three letters or more
-        size = min(32, fitting_batch_size(model, max(lengths, default=0) // 3))
+        letters, most = max(lengths, default=0), max(counts, default=1)
+        size = min(32, fitting_batch_size(model, letters // 3, pictures=most))
     shown = [images[i] for i in same]
 
     def rank(batch):
@@ -148,5 +151,5 @@ def _ranks(model, processor, images, prompts, choices, options):
         for i, r in zip(batch, ranks):
             out[i] = r
 
-    in_batches(rank, picture_order(lengths, same), size, same)
+    in_batches(rank, picture_order(lengths, same), size, same, counts)
     return out

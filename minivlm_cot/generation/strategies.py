@@ -12,7 +12,7 @@ from ..core.basics import InputError
 from ..core.contracts import Strategy
 from ..dataset.packing import same_pictures
 from ..dataset.questions import Questions
-from ..dataset.rows import example_image, held_image
+from ..dataset.image_lists import as_pictures
 from .asking import answer_prompts, AskOptions, Prompts
 from .arms import answer_together
 
@@ -28,8 +28,7 @@ def prompts_of(
     if style not in task.styles:
         known = " or ".join(task.styles)
         raise InputError(f"The task {task.name} cannot be asked as {style!r}: use {known}.")
-    held = [held_image(r, task) for r in rows]
-    pictures = [example_image(r) if image is None else image for r, image in zip(rows, held)]
+    pictures = [as_pictures(r, task) for r in rows]
     questions, texts = [r.get("question", "") for r in rows], [task.prompt(r, style) for r in rows]
     same = same_pictures(pictures, [r.get("image_id") for r in rows])
     return Prompts(pictures, questions, texts, style, parse=task.parse, same=same)

@@ -209,6 +209,7 @@ def fitting_batch_size(
     model,  # a MiniVLM; for other models 16
     text_tokens: int,  # read and written, in all arms
     largest: int = 256,  # more brings nothing
+    pictures: int = 1,  # that a question shows
 ) -> int:
     "How many questions fit into half of the free memory"
     text_tokens = whole_number(text_tokens, "text_tokens", 0)
@@ -218,12 +219,20 @@ def fitting_batch_size(
     short = model.dtype != torch.float32 or _in_bf16(model, "auto")
     wide, width = 2 if short else 4, model.config.text_config.hidden_size
     layers, own_keys, head, heads, inner = cache_sizes(model.config.text_config)
-    T = model.config.n_image_tokens + text_tokens
+    T = model.config.prefix_tokens(pictures, "A question") + text_tokens
     cached = 2 * 2 * T * own_keys * head * layers * wide  # keys and values, and their copy
     reading = T * (4 * inner + 8 * width) * wide + heads * T**2 * 4
     on_gpu = model.device.type == "cuda"
     free = torch.cuda.mem_get_info(model.device)[0] if on_gpu else free_memory()
     return int(max(1, min(largest, free / 2 // (cached + reading))))
+
+
+def _whole(left, size, same):
+    "So many numbers, or fewer so as not to part what belongs together"
+    n = size if same and size < len(left) else 0
+    while n and same[left[n - 1]] == same[left[n]]:
+        n -= 1
+    return left[: n or size]
 
 # %% ../../nbs/06_generation/01_writing.ipynb #2813edcb1
 def in_batches(
@@ -231,8 +240,13 @@ def in_batches(
     order: list,  # all numbers
     size: int,  # of a batch, at first
     same: list | None = None,  # for each number, what it belongs to: that comes in one batch
+    counts: list | None = None,  # for each number, how many pictures it shows: as many in a batch
 ):
     "Do all numbers, a batch at a time; where memory does not suffice for one, in smaller ones"
+    if counts is not None and len(set(counts)) > 1:
+        for count in sorted(set(counts)):
+            in_batches(do, [n for n in order if counts[n] == count], size, same)
+        return
     left = list(order)
     while left:
         batch = _whole(left, size, same)
@@ -246,14 +260,6 @@ def in_batches(
             del left[: len(batch)]
             continue
         clear_device_cache(garbage_collection=True)  # here the error, and what it held, is gone
-
-
-def _whole(left, size, same):
-    "So many numbers, or fewer so as not to part what belongs together"
-    n = size if same and size < len(left) else 0
-    while n and same[left[n - 1]] == same[left[n]]:
-        n -= 1
-    return left[: n or size]
 
 # %% ../../nbs/06_generation/01_writing.ipynb #7747dd0b1
 def _decode_one_by_one(model, embeds, mask, eos, sampling):

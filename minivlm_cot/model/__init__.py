@@ -25,6 +25,7 @@ from .wheels import (
     parts_folder,
 )
 from .processor import MiniVLMProcessor, prepared_side, set_side, train_tokenizer
+from .markers import MARKER
 from .maps import (
     as_configured,
     check_fit,

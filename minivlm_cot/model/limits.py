@@ -143,7 +143,7 @@ def check_texts(
         return
     check_words(model, torch.tensor([max(max(ids) for _, ids in now + later)]))
     number, longest = max(now + later, key=lambda text: len(text[1]))
-    picture = model.config.n_image_tokens
+    picture = _check_pictures(model, data)
     try:
         check_length(model.language_model, torch.ones(1, picture + len(longest), dtype=torch.long))
     except InputError as e:
@@ -156,3 +156,13 @@ def check_texts(
         questions = len({now[i][0] for i in item})  # each may draw a longer text
         longest = max(longest, sum(len(now[i][1]) for i in item) + questions * more)
     may_pack(model.language_model, picture + longest)  # looked at now
+
+# %% ../../nbs/03_model/03_limits.ipynb #s3a778b54
+def _check_pictures(model, data):
+    "Tokens of the longest prefix; a row with more pictures than the model reads is named"
+    most = 0
+    for number, pictures in enumerate(getattr(data, "pictures_shown", None) or [1]):
+        names = data.examples[number : number + 1] if pictures > 1 else []
+        who = f"Question {names[0].get('question_id')}" if names else "A text"
+        most = max(most, model.config.prefix_tokens(pictures, who))
+    return most

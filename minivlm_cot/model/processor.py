@@ -79,10 +79,12 @@ def _ids(self: MiniVLMProcessor, text, **options) -> dict:  # **: for transforme
 @patch
 def pixels(
     self: MiniVLMProcessor,
-    images,  # a picture or a list
-) -> torch.Tensor:  # [B, 3, H, W]
+    images,  # a picture or a list; in it, each may be a list: several pictures of one text
+) -> torch.Tensor:  # [B, 3, H, W]; of several pictures [B, n, 3, H, W]
     "Prepare pictures alone"
     several = images if isinstance(images, (list, tuple)) else [images]
+    if several and isinstance(several[0], (list, tuple)):
+        return torch.stack([self.pixels(list(some)) for some in several])
     opened = [open_image(image) for image in several]
     return self.image_processor(opened, return_tensors="pt")["pixel_values"]
 

@@ -170,14 +170,17 @@ def encode_image(
 @patch
 def embed_image(
     self: MiniVLM,
-    pixel_values: torch.Tensor | None = None,  # [B, 3, H, W]
+    pixel_values: torch.Tensor | None = None,  # [B, 3, H, W]; of several [B, n, 3, H, W]
     image_features: torch.Tensor | None = None,  # [B, T, vision width], of `encode_image` earlier
-) -> torch.Tensor:  # [B, T, D]
+) -> torch.Tensor:  # [B, T, D]; of several pictures see `embed_several`
     "Turn a picture, or its stored features, into image tokens"
     if (pixel_values is None) == (image_features is None):
         raise InputError(
             "Give either pixel_values or image_features: the model needs exactly one of them."
         )
+    given, usual = (pixel_values, 4) if image_features is None else (image_features, 3)
+    if given.dim() > usual:
+        return self.embed_several(pixel_values, image_features)
     features = self.encode_image(pixel_values) if image_features is None else image_features
     wanted = self.config.n_image_tokens, self.config.vision_config.hidden_size
     if features.shape[1:] != wanted:

@@ -14,9 +14,30 @@ from .detection import score_readings
 from .box_grammar import box_automaton, BoxGrammar, write_answers
 from .detector import align_places, DetectorRecipe, examine_detector, find_objects
 from .detector import measure_detector, object_scores, train_detector, written_log_probs
+from .vqa_scores import answer_kind, consensus, official_form, official_score, question_kind
+from .vqa_scores import vqa_report, vqa_table
+from .vqa_task import ask_about, picture_questions, PICTURE_KINDS, PictureQuestions
+from .vqa_task import split_by_picture
+from .vqa_taught import ask_pictures, question_report, QuestionRecipe, teach_questions
+from .vqa_taught import train_questions
+from .mixing import deal, mix_shares, MixedDataset, Mixture, share_out, tagged
+from .task_losses import task_curves, task_losses, TaskLosses, token_losses, validate_tasks
+from .one_for_all import ask_task, compare_all, compare_bases, learn_chains, learn_tasks
+from .one_for_all import measure_multitask, mixed_rows, paired_difference, save_base, start_model
+from .one_for_all import TASKS, TogetherRecipe
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
 from .routing import load_router, mark_vectors, read_states, read_tag, Route, ROUTE_NAMES, Router
 from .routing import TAGS, text_marks
 from .router_exam import calibration, examine_router, fit_router, fit_temperature, fit_threshold
 from .router_exam import ready_router, risk_coverage, route, settle_router, train_router
+from .changes import all_changes, Change, CHANGES, differences, draw_strip, find_change
+from .changes import sample_strip
+from .frame_questions import changes_text, FRAME_KINDS, FRAME_STEPS, FrameKind, make_frames
+from .frame_questions import numbers_text, run_frames
+from .frames_marked import check_frames
+from .several import check_pictures, load_boxes_apart, mark_line, nlvr_boxes, SeveralPictures
+from .shortcuts import glance, guess_by_table, hide_picture, possible_answers, short_answer
+from .shortcuts import swap_pictures
+from .several_taught import examine_several, several_controls, several_data, SeveralRecipe
+from .several_taught import teach_several, train_several

@@ -15,7 +15,7 @@ from .checkpoints import StopRequest
 from .kernels import can_compile, compile_backend, compiled_layers, fast_attention
 from .kernels import compile_on
 from .steps import count_texts, History, remember_limits, steps_per_epoch, text_room, training_step
-from .steps import history_until, step_batches
+from .steps import epoch_batches, history_until, picture_groups, step_batches
 from .callbacks import BAD_STEPS, standard_callbacks
 from .callbacks import Bar, check_weights, Checkpoints, Compilation, Features, GiveUp, Identity
 from .callbacks import Kernels, Metrics, Processes, Resume, Schedule, Signals, Validation

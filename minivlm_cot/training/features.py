@@ -22,7 +22,7 @@ from ..core.files import file_lock, writable_dir
 from ..core.records import fingerprint
 from ..core.pictures import open_image, picture_name
 from ..model.saving import vision_fingerprint
-from ..dataset.rows import example_image
+from ..dataset.image_lists import as_pictures, flat_pictures, like_pictures
 
 # %% ../../nbs/05_training/02_features.ipynb #9c84af76a
 def prepare_pixels(
@@ -240,7 +240,8 @@ def cache_dataset(
 ) -> FeatureStore:
     "Give a dataset its pictures' features, from a store on disk"
     store = FeatureStore(folder, model, data.processor, precision=precision)
-    images = [example_image(e) if e.get("image") is None else e["image"] for e in data.examples]
+    shown = [as_pictures(e) for e in data.examples]
+    images = flat_pictures(shown)
     names = _names(images)
     for my_turn in _turns(accelerator):
         if my_turn:
@@ -248,13 +249,12 @@ def cache_dataset(
         if accelerator is not None:
             accelerator.wait_for_everyone()
             store.reload()
-    data.feature_index = store.rows(images, names=names)
+    data.feature_index = like_pictures(rows := store.rows(images, names=names), shown)
     data.features = store.array  # in this order: looking may add rows
-    known = dict(key=store.key, dtype=store.dtype, precision=precision)
-    data.features_from = known | dict(array=store.array)  # whose features these are
+    known = dict(key=store.key, dtype=store.dtype, precision=precision, array=store.array)
+    data.features_from = known  # whose features these are
     if progress and _turns(accelerator)[0]:
-        pictures = len(set(data.feature_index))
-        megabytes = pictures * store.row_bytes / 1e6
+        megabytes = (pictures := len(set(rows))) * store.row_bytes / 1e6
         print(f"features of {pictures:,} pictures, {megabytes:,.1f} MB, in {store.folder}")
     return store
 

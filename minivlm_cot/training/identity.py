@@ -19,6 +19,7 @@ from ..core.records import fingerprint
 from ..core.pictures import open_image
 from ..model.maps import MapEncoderConfig
 from ..dataset.batches import CoTReasoningDataset
+from ..dataset.image_lists import flat_pictures, like_pictures
 from .features import _names, _plain, _store_of
 from .optimisers import full_tensor
 from .config import TrainConfig
@@ -50,7 +51,7 @@ def data_identity(
         return dict(texts=fingerprint(list(data.lengths), learned))
     names = ["arms", "with_choices", "max_length", "seed", "together", "every_rationale"]
     names += ["max_packed"] if data.together == "picture" else []  # older runs know no such dial
-    rows = [{k: v for k, v in e.items() if k not in ("image", "source")} for e in data.examples]
+    rows = [{k: v for k, v in e.items() if k not in _NO_TEXT} for e in data.examples]
     task = getattr(data, "task", None)
     if task is not None:  # what it makes of the rows is learned, whatever they hold
         texts = [[task.prompt(e, a), task.target(e, a)] for e in data.examples for a in data.arms]
@@ -68,9 +69,15 @@ def _pictures_identity(data):
     # a store's features are the pictures' own: no other data
     features = None if _store_of(data) else data.features
     if features is None:
-        return fingerprint(_names([e.get("image") for e in data.examples], _content_name))
+        shown = [e.get("images") if e.get("image") is None else e["image"] for e in data.examples]
+        shown = [list(held) if isinstance(held, (list, tuple)) else held for held in shown]
+        names = like_pictures(_names(flat_pictures(shown), _content_name), shown)
+        return fingerprint(names)
     parts = (features[k : k + 1024] for k in range(0, len(features), 1024))
-    return fingerprint(list(map(int, data.feature_index)), *parts)
+    return fingerprint([np.asarray(k).tolist() for k in data.feature_index], *parts)
+
+
+_NO_TEXT = ("image", "images", "source")
 
 
 def _content_name(image):

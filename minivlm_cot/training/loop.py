@@ -27,7 +27,7 @@ from .identity import remember_base
 from .optimisers import full_tensor
 from .processes import broadcast_weights, on_rank0, shard, trainable, wants_fsdp
 from .steps import History, remember_limits, step_batches
-from .steps import steps_per_epoch, text_room, training_step
+from .steps import picture_groups, steps_per_epoch, text_room, training_step
 
 # %% ../../nbs/05_training/11_loop.ipynb #9c0425394
 class Run:
@@ -39,7 +39,8 @@ class Run:
         self.out = writable_dir(config.out)
         self.checkpoint, self.metrics = self.out / "checkpoint.pt", self.out / "metrics.jsonl"
         self.optimizers, self.wrapped = make_optimizers(model, config), model
-        self.epoch_steps = steps_per_epoch(len(data), config, self.accelerator.num_processes)
+        items = [len(group) for group in picture_groups(data)]
+        self.epoch_steps = steps_per_epoch(items, config, self.accelerator.num_processes)
         self.total, self.done, self.step = config.epochs * self.epoch_steps, 0, 0
         self.rate, self.row, self.history = 1.0, {}, History()
         self.wants_stop = self.stopped = False

@@ -18,7 +18,7 @@ from PIL import Image
 from ..core.basics import InputError
 from ..core.pictures import open_image
 from ..scenes.world import draw_grid
-from ..dataset.rows import example_image
+from ..dataset.image_lists import join_pictures, open_pictures
 from ..evaluation.tables import strategy_label
 
 # %% ../../nbs/08_visualization/01_images.ipynb #a1467927
@@ -117,7 +117,10 @@ def picture_of(
     size: int = 320,  # pixels
 ) -> Image.Image:
     "An example's picture as a reader wants it: a scene large, with cell names; a photo as it is"
-    return draw_grid(example["scene"], size) if example.get("scene") else example_image(example)
+    if example.get("scene"):
+        return draw_grid(example["scene"], size)
+    shown = open_pictures(example)
+    return join_pictures(shown) if isinstance(shown, list) else shown
 
 # %% ../../nbs/08_visualization/01_images.ipynb #00232cc08
 def _data_uri(image):
