@@ -13,8 +13,8 @@ from fastcore.basics import patch
 
 from ..core.basics import InputError, progress_bar as tqdm, whole_number
 from ..scenes.families import _describe, _shuffled, FAMILIES
-from ..scenes.world import CELLS, COLOURS, draw_scene, HELD_OUT_PAIRS
-from ..scenes.world import jitter, sample_scene, Scene, SHAPES
+from ..scenes.world import CELLS, draw_scene, HELD_OUT_PAIRS
+from ..scenes.world import jitter, sample_scene, Scene
 from ..dataset.daquar import daquar_part
 from ..dataset.prompts import undress
 from ..dataset.questions import Questions
