@@ -175,7 +175,7 @@ def test_ask_refuses_before_it_loads_a_model(tmp_path, capsys, monkeypatch):
 
 
 def test_train_and_eval_refuse_before_they_begin(tmp_path, capsys, monkeypatch):
-    for name in ("load_examples", "load_minivlm", "load_any", "train_demo"):
+    for name in ("task_rows", "load_minivlm", "load_any", "train_on_scenes"):
         monkeypatch.setattr(f"minivlm_cot.commands.train.{name}", None)
     monkeypatch.chdir(tmp_path)
     for source in ("scenes", "aokvqa"):
@@ -188,6 +188,7 @@ def test_train_and_eval_refuse_before_they_begin(tmp_path, capsys, monkeypatch):
             dict(lora=-1),
             dict(pool=0),
             dict(pack="pictures"),
+            dict(task="poetry"),
             dict(gradient_accumulation=0),
             dict(seed=2**70),
             dict(device="abacus"),

@@ -8,6 +8,7 @@ from .demo import (
     run_demo,
     run_facts,
     train_demo,
+    train_on_scenes,
     Trained,
 )
 from .fetching import minivlm_parts

@@ -35,8 +35,8 @@ from ..evaluation.tables import strategy_label
 from ..visualization.figures import plot_accuracy
 from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
-from ..tasks.rooms import task_for
-from .demo import run_demo, train_demo
+from ..tasks.named import asked_in, task_named, task_rows
+from .demo import run_demo, train_on_scenes
 from .options import command, depths_of, give_advice, own_device
 from .options import packed_by, taught_arms
 
@@ -50,6 +50,7 @@ class TrainOptions:
     out: str = "runs/train"  # folder for checkpoints, metrics and the model
     # scenes, aokvqa, vqav2, okvqa, scienceqa, clevr, nlvr, viquae, daquar, flickr8k, coco_captions
     source: str = "scenes"
+    task: str = None  # captions, detection, vqa or several; left out: questions
     folder: str = None  # local copy of the source; left out: the hub
     images: str = None  # folder of the pictures, where it is another one
     split: str = "train"  # split to train on, not for scenes
@@ -69,8 +70,7 @@ class TrainOptions:
     lr_projector: float = _USUAL.lr_projector  # of the projector, not for scenes
     # rank of LoRA corrections to the language model, such as 16; not for scenes; needs peft
     lora: int = 0
-    # tokens per text, without the picture; left out: as the model has positions; not for scenes
-    max_length: int = None
+    max_length: int = None  # tokens per text; left out: as the model has positions; not for scenes
     # behind one picture: row, the texts of a row; picture, all questions about it; not for scenes
     pack: str = "row"
     with_choices: store_true = False  # show the choices in the prompt, in both arms; not for scenes
@@ -92,9 +92,10 @@ def minivlm_train(options):
     sizes = ("limit", "epochs", "batch_size", "pool", "max_length", "gradient_accumulation")
     check_sizes(**{name: getattr(options, name) for name in sizes})
     check_sizes(0, lora=options.lora), check_seed(options.seed), packed_by(options.pack)
+    task_named(options.task)  # or refuses
     give_advice(options.device)
     if options.source == "scenes":
-        _train_on_scenes(options)
+        train_on_scenes(options)
     else:
         _train_on_rows(options)
     if process_state().is_main_process:
@@ -102,31 +103,18 @@ def minivlm_train(options):
     close_processes()
 
 
-def _train_on_scenes(options):
-    "The demo's recipe, without its exam"
-    if process_state().num_processes > 1:
-        raise InputError(
-            "The recipe for scenes is for one process: start it without accelerate launch, "
-            "or choose another source."
-        )
-    recipe = Recipe.short() if options.short else Recipe()
-    recipe.seed = options.seed
-    recipe.cot_epochs = options.epochs or recipe.cot_epochs
-    recipe.batch_size = options.batch_size or recipe.batch_size
-    train_demo(options.out, recipe, options.device, options.fresh)
-
 # %% ../../nbs/13_commands/04_train.ipynb #63f64b17
 def _train_on_rows(options):
     "Load rows and model, train, save"
     config, o = _train_config(options), options
-    rows = load_examples(o.source, o.split, o.limit, o.folder, o.images, progress=True)
+    rows, task = task_rows(o.task, o.source, o.split, o.limit, o.folder, o.images)
     set_seed(o.seed)  # a new projector and LoRA's corrections are random
     model, processor = _parts(o, own_device(o.device))
     if o.light:
         check_named(model, language=bool(o.lora))  # better now than after the training
     if o.lora:
         model = add_lora(model, o.lora)
-    data = _items(rows, model, processor, o)
+    data = _items(rows, model, processor, o, task if o.task else None)
     history = train_cot_vlm(model, processor, data, config)
     seconds, waited = sum(r["seconds"] for r in history.rows), history.waiting_share
     print(f"{history.sequences:,} texts in {seconds:,.0f} s; {waited:.1%} of it waiting for data")
@@ -155,19 +143,20 @@ def _parts(o, device):
     return model, MiniVLMProcessor.from_components(o.vision, o.language, o.image_size)
 
 # %% ../../nbs/13_commands/04_train.ipynb #na77163f5
-def _items(rows, model, processor, options):
+def _items(rows, model, processor, options, task=None):
     "Make the data set; say what had to be cut or left out, and what the rows teach"
     room, most = text_room(model), options.max_length
     most = min(most or room, room) if room else most
     data = CoTReasoningDataset(
         rows,
         processor,
-        taught_arms(rows),
+        task.styles if task else taught_arms(rows),
         options.with_choices,
         most,
         options.seed,
         together=packed_by(options.pack),
         every_rationale=options.every_rationale,
+        task=task,
     )
     if data.cut_rationales:
         print(
@@ -192,6 +181,7 @@ class EvalOptions:
     # left out: the model that comes with the package
     model: str = None
     source: str = "scenes"  # scenes, or any source that minivlm_train knows
+    task: str = None  # captions, detection, vqa or several; left out: questions
     split: str = "test"  # split of the source
     folder: str = None  # local copy of the source; left out: the hub
     images: str = None  # folder of the pictures, where it is another one
@@ -220,11 +210,11 @@ def minivlm_eval(options):
     check_sizes(max_new_tokens_cot=limits[0], max_new_tokens_direct=limits[1])
     # the answers of this split are not published: predictions are all that can be made
     secret = (o.source, o.split) == ("aokvqa", "test")
-    rows = load_examples(
-        o.source, o.split, o.limit, o.folder, o.images, answers=not secret, progress=True
-    )
+    files = o.source, o.split, o.limit, o.folder, o.images
+    rows, task = task_rows(o.task, *files, answers=not secret)
+    strategies = asked_in(strategies, task) if o.task else strategies
     vlm, processor = load_any(o.model, own_device(o.device))
-    if o.source == "aokvqa":
+    if o.source == "aokvqa" and not o.task:
         how = dict(batch_size=o.batch_size, with_choices=o.with_choices, max_new_tokens=limits)
         predictions = predict_aokvqa(vlm, processor, rows, progress=True, **how)
         for arm, predicted in predictions.items():
@@ -233,7 +223,7 @@ def minivlm_eval(options):
     if not secret:
         asked = AskOptions(o.batch_size, limits, with_choices=o.with_choices, progress=True)
         held = ExamOptions(seed=o.seed)
-        report = examine(vlm, processor, rows, strategies, task_for(o.source), asked, held)
+        report = examine(vlm, processor, rows, strategies, task, asked, held)
         _write(report, rows, o.out)
     close_processes()
 

@@ -93,13 +93,15 @@ def examine(
     model,  # a `MiniVLM`, or another `Asker`
     processor,  # its own
     rows: list,  # questions that training never saw
-    strategies: list | None = None,  # of `Strategy`; None: `Chain` and `Direct`
+    strategies: list | None = None,  # of `Strategy`; None: `Chain` and `Direct`, as the task has
     task: Task | None = None,  # None: `Questions`
     options: AskOptions = AskOptions(),  # how they are asked
     exam: ExamOptions = ExamOptions(),  # what they are held against
 ) -> Report:
     "Put the same questions to a model in every way that is named, and compare"
-    strategies = [Chain(), Direct()] if strategies is None else list(strategies)
+    if strategies is None:
+        usual = [Chain(), Direct()]
+        strategies = [s for s in usual if task is None or s.name in task.styles] or usual
     names, answers = [s.name for s in strategies], dict(exam.answers or {})
     blind, seed = exam.blind_names(names), check_seed(exam.seed)
     check_exam(rows, exam.train_examples, task)

@@ -41,3 +41,4 @@ from .shortcuts import glance, guess_by_table, hide_picture, possible_answers, s
 from .shortcuts import swap_pictures
 from .several_taught import examine_several, several_controls, several_data, SeveralRecipe
 from .several_taught import teach_several, train_several
+from .named import asked_in, LESSONS, NAMED_TASKS, task_named, task_rows, teach_task

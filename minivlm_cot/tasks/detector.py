@@ -181,6 +181,7 @@ def train_detector(
     recipe: DetectorRecipe = DetectorRecipe(),
     model=None,  # (model, processor) to begin with; None: the ready model
     device=None,
+    fresh: bool = False,  # start over although there is a run
     progress: bool = True,
 ) -> tuple:  # (model, processor, History)
     "Teach a model to write boxes, and save it in `model` in the folder"
@@ -193,7 +194,7 @@ def train_detector(
     steps = recipe.epochs * -(-len(data) // recipe.batch_size)
     dials = dict(epochs=recipe.epochs, batch_size=recipe.batch_size)
     dials["warmup"] = min(50, 1 + steps // 10)
-    config = stage_config(recipe, Stage(Path(out) / "training"), **dials)
+    config = stage_config(recipe, Stage(Path(out) / "training", fresh=fresh), **dials)
     align_places(model, features, drawn, Pace(recipe.place_steps, 128, 3e-3, recipe.seed))
     history = train_cot_vlm(model, processor, data, config, progress=progress)
     save_minivlm(model, processor, Path(out) / "model")
@@ -240,12 +241,14 @@ def measure_detector(
     out="runs/detection",  # folder of the run
     results=None,  # file that shall hold the results; None: detection.json in the folder
     recipe: DetectorRecipe = DetectorRecipe(),
+    device=None,  # None: the best there is
+    fresh: bool = False,  # start over although there is a run
     progress: bool = True,
 ) -> dict:
-    "Train the detector, examine it, and keep all numbers with what they cost"
+    "Teach the ready model boxes, examine it, and keep all numbers with what they cost"
     _coco_tools()  # said now, not after the training
     out, begin = writable_dir(out), time.perf_counter()
-    model, processor, history = train_detector(out, recipe, progress=progress)
+    model, processor, history = train_detector(out, recipe, None, device, fresh, progress)
     spent = round(time.perf_counter() - begin, 1)
     every = max(1, len(history.losses) // 100)
     facts = dict(

@@ -1,0 +1,47 @@
+"Tasks by their names: taught and examined from the command line"
+
+import json
+
+import pytest
+from test_commands import fails
+from test_layouts import flickr
+
+from minivlm_cot.commands import minivlm_eval, minivlm_train
+from minivlm_cot.core import package_file
+from minivlm_cot.evaluation import Report
+from minivlm_cot.model import load_minivlm
+from minivlm_cot.tasks import LESSONS, SeveralRecipe, train_several
+
+
+def test_a_lesson_is_taught_and_examined(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(LESSONS, "several", (train_several, lambda: SeveralRecipe(20, test=5)))
+    minivlm_train("run", task="several", epochs=1, batch_size=10, seed=3)
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    assert (results["recipe"]["seed"], results["recipe"]["batch_size"]) == (3, 10)
+    assert len(load_minivlm("run/model", device="cpu")[0].config.image_markers) == 4
+    minivlm_eval("run/model", task="several", limit=5, out="exam")
+    report = Report.load("exam/report.json")
+    assert (report.names, len(report.rows)) == (["cot", "direct"], 5)
+    assert "short is for" in fails(capsys, minivlm_train, "more", task="several", short=True)
+
+
+def test_a_task_with_one_style_is_examined_in_that_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    minivlm_eval(task="captions", limit=3, out="exam")
+    assert Report.load("exam/report.json").names == ["direct"]
+    assert (tmp_path / "exam/index.html").exists()
+    wrong = dict(task="captions", strategies="chain", limit=3)
+    assert "is asked as direct" in fails(capsys, minivlm_eval, **wrong)
+    assert "no task 'poetry'" in fails(capsys, minivlm_eval, task="poetry")
+
+
+@pytest.mark.parametrize("task", ["captions", None])
+def test_files_are_taught_by_a_task(tmp_path, capsys, monkeypatch, task):
+    monkeypatch.chdir(tmp_path)
+    how = dict(folder=str(flickr(tmp_path / "data")), base=str(package_file("ready")), task=task)
+    minivlm_train("run", source="flickr8k", epochs=1, batch_size=2, **how)
+    said = capsys.readouterr().out
+    taught = "direct" if task else "caption"
+    assert f"they teach {taught}: " in said
+    assert (tmp_path / "run/model/model.safetensors").exists()
