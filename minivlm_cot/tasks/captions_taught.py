@@ -23,6 +23,7 @@ from ..training.recipe import draw_world
 from ..training.stages import Stage, stage_config
 from ..generation.asking import AskOptions
 from ..generation.strategies import Direct
+from ..evaluation.model_cards import lesson_card, write_model_card
 from .caption_facts import mark_caption
 from .captions import caption_report, caption_row, Captions
 
@@ -79,6 +80,18 @@ def teach_captions(
     config = stage_config(recipe, Stage(out, fresh=fresh), **dials)
     return train_cot_vlm(model, processor, data, config, progress=progress).losses
 
+# %% ../../nbs/09_tasks/03_captions_taught.ipynb #y77f80620
+def _card(found):
+    "What the model's card tells"
+    scores = [["split", "pictures", "precision of objects, %", "recall, %"]]
+    for split in ("test", "ood_objects", "ood_pairs"):
+        n = found["recipe"]["test" if split == "test" else "ood"]
+        objects = found[split]["objects"]
+        shares = [objects[side]["share"] or 0 for side in ("precision", "recall")]
+        scores.append([split, f"{n}", *(f"{100 * share:.1f}" for share in shares)])
+    told = "Describes a drawn scene, object by object, and stops."
+    return lesson_card("Captions of drawn scenes", told, found, scores, "captions")
+
 # %% ../../nbs/09_tasks/03_captions_taught.ipynb #c1f4f8267
 def train_captions(
     out="runs/captions",  # folder of the run; the model goes to its folder model
@@ -104,5 +117,6 @@ def train_captions(
         worst = sorted(zip(rows, answers), key=lambda p: Captions().score(p[0], p[1].answer))[:3]
         found[split]["worst"] = [[row["question_id"], a.text] for row, a in worst]
     save_minivlm(model, processor, out / "model")
+    write_model_card(out / "model", _card(found))
     save_json(found, Path(results or out / "results.json"))
     return found

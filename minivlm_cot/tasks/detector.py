@@ -29,6 +29,7 @@ from ..training.recipe import draw_world
 from ..training.stages import Pace, Stage, stage_config
 from ..generation.asking import prompt_ids
 from ..generation.writing import in_batches
+from ..evaluation.model_cards import lesson_card, write_model_card
 from .boxes import _coco_tools, scene_objects
 from .detection import add_marks, Detection, detection_row, LABELS, read_objects
 from .detection import Reading, score_readings
@@ -231,6 +232,16 @@ def examine_detector(
         ]
     return dict(ways=out, shown=shown)
 
+# %% ../../nbs/09_tasks/05_detector.ipynb #y4fa3a0d6
+def _card(facts):
+    "What the model's card tells"
+    scores = [["asked", "valid JSON, %", "F1 at IoU 0.5, %", "AP at 0.5, %"]]
+    for way, found in facts["ways"].items():
+        values = (found[name]["value"] for name in ("valid_json", "f1", "ap50"))
+        scores.append([way, *(f"{100 * value:.1f}" for value in values)])
+    told = "Writes label and box of each object of a drawn scene, as JSON."
+    return lesson_card("Boxes of drawn scenes", told, facts, scores, "object-detection")
+
 # %% ../../nbs/09_tasks/05_detector.ipynb #c2de7c002
 def _plain(o):
     "An object as JSON can hold it, without its place in the text"
@@ -260,5 +271,6 @@ def measure_detector(
         losses=[round(loss, 4) for loss in history.losses[::every]],
     )
     facts |= examine_detector(model, processor, recipe, progress=progress)
+    write_model_card(out / "model", _card(facts))
     save_json(facts, Path(results) if results else out / "detection.json")
     return facts

@@ -23,6 +23,7 @@ from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
 from ..training.stages import Stage, stage_config
 from ..generation.strategies import ask_all, Chain, Direct
+from ..evaluation.model_cards import lesson_card, write_model_card
 from ..evaluation.pairs import mcnemar_exact, wilson_interval
 from .several import SeveralPictures
 from .shortcuts import hide_picture, swap_pictures
@@ -139,6 +140,17 @@ def _by_kind(said, rows, task):
             out.setdefault(kind, {})[arm] = counted
     return out
 
+# %% ../../nbs/09_tasks/15_several_taught.ipynb #yf2da060f
+def _card(found):
+    "What the model's card tells"
+    scores = [["split", "kind", "n", "with chains, %", "directly, %"]]
+    for split in ("test", "ood_pairs"):
+        for kind, part in found[split].items():
+            shares = (f"{100 * part[arm]['share']:.1f}" for arm in ("cot", "direct"))
+            scores.append([split, kind, f"{part['n']:,}", *shares])
+    told = "Compares two to four drawn scenes, with a chain of thought or directly."
+    return lesson_card("Several pictures", told, found, scores, "multi-image")
+
 # %% ../../nbs/09_tasks/15_several_taught.ipynb #c7277b903
 def train_several(
     out="runs/several",  # folder of the run; the model goes to its folder model
@@ -162,5 +174,6 @@ def train_several(
         found[split] = examine_several(model, processor, rows)
     rows = SeveralPictures().rows("test", recipe.test, recipe.seed)
     found["controls"] = several_controls(model, processor, rows)
+    write_model_card(out / "model", _card(found))
     save_json(found, Path(results or out / "results.json"))
     return found

@@ -27,6 +27,7 @@ from ..generation.asking import AskOptions
 from ..generation.strategies import Direct
 from ..evaluation.clusters import clustered_interval
 from ..evaluation.exam import blind_row
+from ..evaluation.model_cards import lesson_card, write_model_card
 from ..evaluation.report import majority_answers
 from ..evaluation.tables import markdown_table
 from .vqa_task import picture_questions, PictureQuestions
@@ -120,6 +121,17 @@ def teach_questions(
     config = stage_config(recipe, Stage(out, fresh=fresh), **dials)
     return train_cot_vlm(model, processor, data, config, progress=progress).losses
 
+# %% ../../nbs/09_tasks/06_vqa_taught.ipynb #yb8cf85be
+def _card(found):
+    "What the model's card tells"
+    scores = [["split", "questions", "all, %", "one look, %"]]
+    for split in ("test", "ood_objects", "ood_pairs"):
+        every, look = found[split]["all"], found[split]["groups"].get("one_look")
+        shares = [f"{100 * part['share']:.1f}" if part else "" for part in (every, look)]
+        scores.append([split, f"{every['n']:,}", *shares])
+    told = "Answers short questions about a drawn scene, at once."
+    return lesson_card("Questions about drawn scenes", told, found, scores, "vqa")
+
 # %% ../../nbs/09_tasks/06_vqa_taught.ipynb #c89fd2e1e
 def train_questions(
     out="runs/questions",  # folder of the run; the model goes to its folder model
@@ -149,6 +161,7 @@ def train_questions(
     counted = task.rows("train", 6_000, recipe.seed)
     usual = majority_answers(tests["test"], counted, task)
     found["majority"] = question_report(tests["test"], usual)
+    write_model_card(out / "model", _card(found))
     save_json(found, Path(results or out / "results.json"))
     return found
 
