@@ -242,12 +242,12 @@ def _card(facts):
     told = "Writes label and box of each object of a drawn scene, as JSON."
     return lesson_card("Boxes of drawn scenes", told, facts, scores, "object-detection")
 
-# %% ../../nbs/09_tasks/05_detector.ipynb #c2de7c002
+
 def _plain(o):
     "An object as JSON can hold it, without its place in the text"
     return {k: list(v) if k == "bbox" else v for k, v in o.items() if k != "span"}
 
-
+# %% ../../nbs/09_tasks/05_detector.ipynb #c2de7c002
 def measure_detector(
     out="runs/detection",  # folder of the run
     results=None,  # file that shall hold the results; None: detection.json in the folder
