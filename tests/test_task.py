@@ -239,5 +239,7 @@ def test_a_task_of_one_style_is_examined(pair):
     rows = Told().rows("test", 2)
     report = examine(*pair, rows, [Chain()], Told(), AskOptions(max_new_tokens=3))
     assert [r["truth"] for r in report.rows] == [" ".join(sorted(Told().truth(r))) for r in rows]
+    usual = examine(*pair, rows, task=Told(), options=AskOptions(max_new_tokens=3))
+    assert usual.names == report.names == ["cot"]
     with pytest.raises(InputError, match="cannot be asked as 'direct'"):
-        examine(*pair, rows, task=Told())
+        examine(*pair, rows, [Direct()], Told())
