@@ -59,6 +59,15 @@ def test_a_stopped_mixture_goes_on_exactly(tmp_path):
     assert rest.losses == whole.losses and rest.validations == whole.validations
 
 
+@pytest.mark.parametrize("size", [6, 40])  # fewer than there are, and more
+def test_an_epoch_has_the_items_that_were_drawn(tmp_path, size):
+    _, processor = load_minivlm(device="cpu")
+    data = mixed(processor, size=size)
+    assert len(data.item_pictures) == len(data) == size != len(data.names)
+    history = fit(tmp_path / "run", data)
+    assert sum(row["sequences"] for row in history.rows) == 2 * size  # two epochs
+
+
 def test_a_run_that_was_mixed_otherwise_is_refused(tmp_path):
     processor = load_minivlm(device="cpu")[1]
     fit(tmp_path, more=[StopAt(1)])

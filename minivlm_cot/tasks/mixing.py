@@ -227,6 +227,13 @@ def lengths(self: MixedDataset) -> list:
     known = {n: len(self._item(n)["labels"]) for n in set(self.drawn)}
     return [known[n] for n in self.drawn]
 
+# %% ../../nbs/09_tasks/07_mixing.ipynb #z2137c14c
+@patch(as_prop=True)
+def item_pictures(self: MixedDataset) -> list:
+    "How many pictures each item of this epoch shows"
+    shown = super(MixedDataset, self).item_pictures
+    return [shown[n] for n in self.drawn]
+
 
 @patch
 def same_as(self: MixedDataset) -> list:  # for each example, the number of an example
