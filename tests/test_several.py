@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from minivlm_cot.core import InputError
-from minivlm_cot.dataset import Collator, CoTReasoningDataset, same_pictures
+from minivlm_cot.dataset import as_pictures, Collator, CoTReasoningDataset, held_pictures
+from minivlm_cot.dataset import open_pictures, same_pictures
+from minivlm_cot.dataset import rows as rows_module
 from minivlm_cot.evaluation.exam import blind_row
 from minivlm_cot.generation import ask_all, AskOptions, Chain, Direct, rank_choices
 from minivlm_cot.model import load_minivlm
@@ -108,6 +110,17 @@ def test_choices_are_ranked_with_all_pictures(pair):
 def test_the_same_pictures_in_the_same_order_are_read_once():
     a, b, c = IMAGES[:3]
     assert same_pictures([[a, b], [a, b], [b, a], [a, b, c], a]) == [0, 0, 2, 3, 4]
+
+
+def test_a_scene_is_drawn_once_whenever_it_is_read(pair, monkeypatch):
+    drawn = []
+    draw = rows_module.draw_scene
+    monkeypatch.setattr(rows_module, "draw_scene", lambda scene: drawn.append(1) or draw(scene))
+    row = {k: v for k, v in scene_examples(1, "train")[0].items() if k != "image"}
+    for read in (held_pictures, as_pictures, open_pictures):
+        drawn.clear()
+        assert read(row).size == (80, 80)
+        assert len(drawn) == 1
 
 
 def test_blind_rows_are_grey_in_every_picture_and_figures_show_all():

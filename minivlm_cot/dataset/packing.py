@@ -18,7 +18,7 @@ from ..core.basics import InputError
 from ..core.pictures import picture_name
 from ..core.records import fingerprint
 from .batches import CoTReasoningDataset
-from .image_lists import picture_counts
+from .image_lists import given_pictures, picture_counts
 
 # %% ../../nbs/04_dataset/04_packing.ipynb #ca6be5ff7
 def same_pictures(
@@ -59,9 +59,7 @@ def _known_by(image, look):
 # %% ../../nbs/04_dataset/04_packing.ipynb #c9f6fec32
 def _held_of(row, number):
     "What a row's picture is known by, not drawn and not opened; its own number, where it has none"
-    image = row.get("image")
-    if image is None and row.get("images"):
-        image = row["images"][0] if len(row["images"]) == 1 else row["images"]
+    image = given_pictures(row)
     if image is None and row.get("scene") is not None:
         image = f"scene {fingerprint(row['scene'])}"
     return f"row {number}" if image is None else image
@@ -70,10 +68,7 @@ def _held_of(row, number):
 @patch(as_prop=True)
 def pictures_shown(self: CoTReasoningDataset) -> list:
     "How many pictures each example shows"
-    images = (row.get("image") for row in self.examples)
-    return picture_counts(
-        [row.get("images") or None if i is None else i for i, row in zip(images, self.examples)]
-    )
+    return picture_counts([given_pictures(row) for row in self.examples])
 
 
 @patch(as_prop=True)

@@ -1,6 +1,6 @@
 from .scores import exact_match, strict_match, vqa_score
 from .pairs import mcnemar_exact, wilson_interval
-from .clusters import bootstrap_difference, clustered_interval, sign_flip_test
+from .clusters import bootstrap_difference, clustered_interval, share_right, sign_flip_test
 from .power import smallest_detectable_difference
 from .rows import make_row, nest_row, summarise_arm, summarise_chains
 from .integrity import check_exam

@@ -21,7 +21,7 @@ from ..scenes.world import Scene
 from ..dataset.prompts import format_pair
 from ..dataset.readers import Rows
 from ..dataset.rows import example_images
-from ..evaluation.clusters import clustered_interval
+from ..evaluation.clusters import share_right
 from ..evaluation.tables import markdown_table
 from .caption_files import captioned_pictures
 from .caption_scores import rouge_l
@@ -38,8 +38,7 @@ def _share(columns, pictures):
     if not right:
         return dict(share=None, ci=None, n=0)
     own = [picture for picture, column in zip(pictures, columns) for _ in column]
-    low, high = clustered_interval(right, own)
-    return dict(share=float(np.mean(right)), ci=[low, high], n=len(right))
+    return share_right(right, own)
 
 
 def _f1_interval(marks, pictures, seed):

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import torch
 
-from ..core.basics import check_seed, real_number, whole_number
 from ..core.files import writable_dir
 from ..core.records import save_json
 from ..model.saving import load_minivlm, save_minivlm
 from ..dataset.batches import CoTReasoningDataset
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
-from ..training.recipe import draw_world
+from ..training.recipe import check_recipe, draw_world
 from ..training.stages import Stage, stage_config
 from ..generation.asking import AskOptions
 from ..generation.strategies import Direct
@@ -56,11 +55,7 @@ class CaptionRecipe:
 
     def check(self) -> "CaptionRecipe":
         "Refuse numbers that cannot be meant, before anything is drawn"
-        for name in ("pictures", "epochs", "batch_size", "test", "ood"):
-            setattr(self, name, whole_number(getattr(self, name), name))
-        self.learning_rate = real_number(self.learning_rate, "learning_rate", most=1e300)
-        self.seed = check_seed(self.seed)
-        return self
+        return check_recipe(self)
 
 # %% ../../nbs/09_tasks/03_captions_taught.ipynb #cf141e34b
 def teach_captions(

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..core.basics import check_seed, progress_bar as tqdm, real_number, whole_number
+from ..core.basics import progress_bar as tqdm
 from ..core.files import writable_dir
 from ..core.records import save_json
 from ..scenes.world import GRID
@@ -25,7 +25,7 @@ from ..dataset.batches import CoTReasoningDataset
 from ..dataset.rows import example_image
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
-from ..training.recipe import draw_world
+from ..training.recipe import check_recipe, draw_world
 from ..training.stages import Pace, Stage, stage_config
 from ..generation.asking import prompt_ids
 from ..generation.writing import in_batches
@@ -164,12 +164,7 @@ class DetectorRecipe:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("pictures", "place_steps", "epochs", "batch_size", "test"):
-            object.__setattr__(self, name, whole_number(getattr(self, name), name))
-        object.__setattr__(self, "beyond", whole_number(self.beyond, "beyond", 0))
-        rate = real_number(self.learning_rate, "learning_rate", most=1e300)
-        object.__setattr__(self, "learning_rate", rate)
-        object.__setattr__(self, "seed", check_seed(self.seed))
+        check_recipe(self, none=("beyond",))
 
     @classmethod
     def short(cls) -> "DetectorRecipe":

@@ -15,14 +15,14 @@ import numpy as np
 import scipy.stats
 import torch
 
-from ..core.basics import check_seed, InputError, real_number, whole_number
+from ..core.basics import check_seed, InputError
 from ..core.files import atomic_files, writable_dir, writing
 from ..core.records import load_json, save_json
 from ..model.saving import load_minivlm, save_minivlm
 from ..dataset.questions import Questions
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
-from ..training.recipe import draw_world
+from ..training.recipe import check_recipe, draw_world
 from ..training.stages import align_words, build_model, Pace, Stage
 from ..training.stages import stage_config, train_cot
 from ..generation.asking import AskOptions
@@ -55,11 +55,7 @@ class TogetherRecipe:
     seed: int = 0
 
     def __post_init__(self):
-        for name in asdict(self).keys() - {"learning_rate", "seed"}:
-            object.__setattr__(self, name, whole_number(getattr(self, name), name))
-        rate = real_number(self.learning_rate, "learning_rate", most=1e300)
-        object.__setattr__(self, "learning_rate", rate)
-        object.__setattr__(self, "seed", check_seed(self.seed))
+        check_recipe(self)
 
     @classmethod
     def short(cls) -> "TogetherRecipe":

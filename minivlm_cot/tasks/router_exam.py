@@ -48,16 +48,22 @@ class Bin(NamedTuple):
     n: int
 
 
+def _checked(confidence, right):
+    "Both as arrays of numbers, if they are as many"
+    confidence, right = np.asarray(confidence, float), np.asarray(right, float)
+    if not len(confidence) or confidence.shape != right.shape:
+        n = f"{confidence.size} confidences and {right.size} answers"
+        raise InputError(f"There are {n}: one of each is needed for every query.")
+    return confidence, right
+
+
 def calibration(
     confidence,  # [N] probabilities of the given answers
     right,  # [N] booleans
     bins: int = 10,  # of equal width, as in the source
 ) -> tuple:  # (expected calibration error, the bins that are not empty)
     "Is what is said with 80% right in 80% of the cases?"
-    confidence, right = np.asarray(confidence, float), np.asarray(right, float)
-    if not len(confidence) or confidence.shape != right.shape:
-        n = f"{confidence.size} confidences and {right.size} answers"
-        raise InputError(f"There are {n}: one of each is needed for every query.")
+    confidence, right = _checked(confidence, right)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     groups = [place == b for b in range(bins) if (place == b).any()]
     found = [Bin(confidence[g].mean(), right[g].mean(), int(g.sum())) for g in groups]
@@ -138,10 +144,7 @@ def risk_coverage(
     right,  # [N] booleans: is that task the right one?
 ) -> tuple:  # (coverage [N], risk [N], area)
     "The risk of answering the surest 1, 2, … N; equally sure ones share their mean risk"
-    confidence, right = np.asarray(confidence, float), np.asarray(right, float)
-    if not len(confidence) or confidence.shape != right.shape:
-        n = f"{confidence.size} confidences and {right.size} answers"
-        raise InputError(f"There are {n}: one of each is needed for every query.")
+    confidence, right = _checked(confidence, right)
     _, group = np.unique(-confidence, return_inverse=True)
     means = np.bincount(group, 1 - right) / np.bincount(group)
     count = np.arange(1, len(right) + 1)

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..core.basics import check_seed, real_number, whole_number
 from ..core.files import writable_dir
 from ..core.records import save_json
 from ..model.saving import load_minivlm, save_minivlm
@@ -21,10 +20,13 @@ from ..dataset.batches import CoTReasoningDataset
 from ..dataset.image_lists import flat_pictures, like_pictures
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
+from ..training.recipe import check_recipe
 from ..training.stages import Stage, stage_config
 from ..generation.strategies import ask_all, Chain, Direct
+from ..evaluation.clusters import share_right
+from ..evaluation.exam import examine, ExamOptions
 from ..evaluation.model_cards import lesson_card, write_model_card
-from ..evaluation.pairs import mcnemar_exact, wilson_interval
+from ..evaluation.pairs import wilson_interval
 from .several import SeveralPictures
 from .shortcuts import hide_picture, swap_pictures
 
@@ -57,11 +59,7 @@ class SeveralRecipe:
 
     def check(self) -> "SeveralRecipe":
         "Refuse numbers that cannot be meant, before anything is drawn"
-        for name in ("rows", "epochs", "batch_size", "test"):
-            setattr(self, name, whole_number(getattr(self, name), name))
-        self.learning_rate = real_number(self.learning_rate, "learning_rate", most=1e300)
-        self.seed = check_seed(self.seed)
-        return self
+        return check_recipe(self)
 
 # %% ../../nbs/09_tasks/15_several_taught.ipynb #c7cac3131
 def teach_several(
@@ -87,26 +85,21 @@ def examine_several(
     rows: list,  # of `SeveralPictures`, a question for each picture set
 ) -> dict:  # kind, and all → n; arm → share, ci; difference, mcnemar, share of true chains
     "Ask with chains and directly, and count by kind"
-    task = SeveralPictures()
-    answers = ask_all([Chain(), Direct()], model, processor, rows, task)
-    marks = {
-        arm: np.array([task.score(row, a.answer) == 1 for row, a in zip(rows, said)])
-        for arm, said in answers.items()
+    alone = ExamOptions(blind=())
+    report = examine(model, processor, rows, task=SeveralPictures(), exam=alone).to_dict()
+    return {kind: _counted(part) for kind, part in dict(all=report, **report["families"]).items()}
+
+
+def _counted(part):
+    "Of a part of the report what is told here, with an interval for the chains"
+    n, true = part["n"], part["chains_right"]
+    arms = {
+        arm: dict(share=found["accuracy"], ci=found["accuracy_ci"])
+        for arm, found in part["arms"].items()
     }
-    true = np.array([task.check(row, a.chain).complete for row, a in zip(rows, answers["cot"])])
-    kinds, found = np.array([row["family"] for row in rows]), {}
-    for kind in ["all", *dict.fromkeys(kinds.tolist())]:
-        mine = np.ones(len(rows), bool) if kind == "all" else kinds == kind
-        arms = {arm: _share(right[mine]) for arm, right in marks.items()}
-        difference = arms["cot"]["share"] - arms["direct"]["share"]
-        test = mcnemar_exact(marks["cot"][mine], marks["direct"][mine])
-        more = dict(difference=difference, mcnemar=test, true_chains=_share(true[mine]))
-        found[kind] = dict(n=int(mine.sum())) | arms | more
-    return found
-
-
-def _share(right):
-    return dict(share=float(right.mean()), ci=wilson_interval(int(right.sum()), len(right)))
+    test = part["table"] | dict(p=part["mcnemar_p"])
+    chains = dict(share=true, ci=wilson_interval(round(true * n), n))
+    return dict(n=n) | arms | dict(difference=part["difference"], mcnemar=test, true_chains=chains)
 
 # %% ../../nbs/09_tasks/15_several_taught.ipynb #c0cc6c5be
 def several_controls(
@@ -115,29 +108,28 @@ def several_controls(
     rows: list,  # of `SeveralPictures`
 ) -> dict:  # control → kind → arm → share, ci
     "Ask with the first picture grey, and in reversed order where that changes the answer"
+    def ask(shown):
+        return ask_all([Chain(), Direct()], model, processor, shown, SeveralPictures())
+
     turned = [(row, swap_pictures(row)) for row in rows]
     other = [(a, b) for a, b in turned if a["direct_answers"] != b["direct_answers"]]
-    asked = dict(
-        first_grey=([hide_picture(row) for row in rows], rows),
-        reversed_new=([b for _, b in other], [b for _, b in other]),
-        reversed_old=([b for _, b in other], [a for a, _ in other]),
+    before, after = [a for a, _ in other], [b for _, b in other]
+    said = ask(after)
+    return dict(
+        first_grey=_by_kind(ask([hide_picture(row) for row in rows]), rows),
+        reversed_new=_by_kind(said, after),
+        reversed_old=_by_kind(said, before),
     )
-    task, found, said = SeveralPictures(), {}, {}
-    for name, (shown, right) in asked.items():
-        same = name == "reversed_old"  # what was said to the same pictures before
-        said = said if same else ask_all([Chain(), Direct()], model, processor, shown, task)
-        found[name] = _by_kind(said, right, task)
-    return found
 
 
-def _by_kind(said, rows, task):
+def _by_kind(said, rows):
     "Shares of right answers"
+    task = SeveralPictures()
     kinds, out = np.array([row["family"] for row in rows]), {}
     for arm, answers in said.items():
         right = np.array([task.score(row, a.answer) == 1 for row, a in zip(rows, answers)])
         for kind in dict.fromkeys(kinds.tolist()):
-            counted = _share(right[kinds == kind]) | dict(n=int((kinds == kind).sum()))
-            out.setdefault(kind, {})[arm] = counted
+            out.setdefault(kind, {})[arm] = share_right(right[kinds == kind])
     return out
 
 # %% ../../nbs/09_tasks/15_several_taught.ipynb #yf2da060f
@@ -169,11 +161,10 @@ def train_several(
     found |= dict(device=str(model.device), threads=torch.get_num_threads())
     found["losses"] = [round(loss, 4) for loss in losses]
     save_minivlm(model, processor, out / "model")
-    for split in ("test", "ood_pairs"):
-        rows = SeveralPictures().rows(split, recipe.test, recipe.seed)
-        found[split] = examine_several(model, processor, rows)
-    rows = SeveralPictures().rows("test", recipe.test, recipe.seed)
-    found["controls"] = several_controls(model, processor, rows)
+    splits = ("test", "ood_pairs")
+    asked = {s: SeveralPictures().rows(s, recipe.test, recipe.seed) for s in splits}
+    found |= {s: examine_several(model, processor, rows) for s, rows in asked.items()}
+    found["controls"] = several_controls(model, processor, asked["test"])
     write_model_card(out / "model", _card(found))
     save_json(found, Path(results or out / "results.json"))
     return found

@@ -6,7 +6,6 @@
 __all__ = ['PICTURE_KINDS', 'ask_about', 'picture_questions', 'split_by_picture', 'PictureQuestions']
 
 # %% ../../nbs/09_tasks/06_vqa_task.ipynb #c1259f2ee
-import hashlib
 import random
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from ..core.basics import InputError, progress_bar as tqdm, whole_number
 from ..scenes.families import _describe, _shuffled, FAMILIES
 from ..scenes.world import CELLS, draw_scene, HELD_OUT_PAIRS
 from ..scenes.world import jitter, sample_scene, Scene
+from ..dataset.daquar import is_held_out
 from ..dataset.prompts import undress
 from ..dataset.questions import Questions
 from ..dataset.readers import Rows
@@ -114,8 +114,7 @@ def split_by_picture(
                 f"Row {n} (question {row.get('question_id')}) has no image_id, so nothing tells "
                 "which rows share its picture: name the pictures first."
             )
-        number = int(hashlib.sha256(str(row["image_id"]).encode()).hexdigest(), 16)
-        parts[number % 5 == 0].append(row)
+        parts[is_held_out(str(row["image_id"]))].append(row)
     return parts
 
 # %% ../../nbs/09_tasks/06_vqa_task.ipynb #cbda0c19e

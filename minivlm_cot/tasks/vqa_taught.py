@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..core.basics import check_seed, InputError, real_number, whole_number
+from ..core.basics import InputError
 from ..core.files import writable_dir
 from ..core.records import save_json
 from ..model.saving import load_minivlm, save_minivlm
@@ -22,10 +22,11 @@ from ..dataset.batches import CoTReasoningDataset
 from ..dataset.rows import gold_answer
 from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
+from ..training.recipe import check_recipe
 from ..training.stages import Stage, stage_config
 from ..generation.asking import AskOptions
 from ..generation.strategies import Direct
-from ..evaluation.clusters import clustered_interval
+from ..evaluation.clusters import share_right
 from ..evaluation.exam import blind_row
 from ..evaluation.model_cards import lesson_card, write_model_card
 from ..evaluation.report import majority_answers
@@ -46,16 +47,11 @@ def question_report(
         for part, name in (("all", "all"), ("groups", row["group"]), ("kinds", row["family"])):
             parts[part].setdefault(name, []).append(mark)
     found = {
-        part: {name: _share_right(marks) for name, marks in sorted(own.items())}
+        part: {name: share_right(*zip(*marks)) for name, marks in sorted(own.items())}
         for part, own in parts.items()
     }
     return found | dict(all=found["all"]["all"], unread=sum(said is None for said in replies))
 
-
-def _share_right(marks):
-    right, pictures = zip(*marks)
-    ci = [float(v) for v in clustered_interval(right, pictures)]
-    return dict(n=len(right), share=float(np.mean(right)), ci=ci)
 
 # %% ../../nbs/09_tasks/06_vqa_taught.ipynb #cc80c2bbc
 def ask_pictures(
@@ -86,11 +82,7 @@ class QuestionRecipe:
 
     def check(self) -> "QuestionRecipe":
         "Refuse numbers that cannot be meant, before anything is drawn"
-        for name in ("pictures", "per_picture", "epochs", "batch_size", "test", "ood"):
-            setattr(self, name, whole_number(getattr(self, name), name))
-        self.learning_rate = real_number(self.learning_rate, "learning_rate", most=1e300)
-        self.seed = check_seed(self.seed)
-        return self
+        return check_recipe(self)
 
 # %% ../../nbs/09_tasks/06_vqa_taught.ipynb #c1799bbbd
 def teach_questions(

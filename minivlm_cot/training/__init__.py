@@ -21,6 +21,6 @@ from .callbacks import Bar, check_weights, Checkpoints, Compilation, Features, G
 from .callbacks import Kernels, Metrics, Processes, Resume, Schedule, Signals, Validation
 from .loop import Run, train_cot_vlm
 from .lora import add_lora
-from .recipe import draw_world, Recipe
+from .recipe import check_recipe, draw_world, Recipe
 from .stages import align_words, build_model, CLASSES, naming_accuracy, Pace
 from .stages import pretrain_encoder, Stage, stage_config, train_base, train_cot

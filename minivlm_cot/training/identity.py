@@ -19,7 +19,7 @@ from ..core.records import fingerprint
 from ..core.pictures import open_image
 from ..model.maps import MapEncoderConfig
 from ..dataset.batches import CoTReasoningDataset
-from ..dataset.image_lists import flat_pictures, like_pictures
+from ..dataset.image_lists import flat_pictures, given_pictures, like_pictures
 from .features import _names, _plain, _store_of
 from .optimisers import full_tensor
 from .config import TrainConfig
@@ -69,8 +69,7 @@ def _pictures_identity(data):
     # a store's features are the pictures' own: no other data
     features = None if _store_of(data) else data.features
     if features is None:
-        shown = [e.get("images") if e.get("image") is None else e["image"] for e in data.examples]
-        shown = [list(held) if isinstance(held, (list, tuple)) else held for held in shown]
+        shown = [given_pictures(e) for e in data.examples]
         names = like_pictures(_names(flat_pictures(shown), _content_name), shown)
         return fingerprint(names)
     parts = (features[k : k + 1024] for k in range(0, len(features), 1024))
