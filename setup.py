@@ -36,6 +36,7 @@ setup(
         "dev": cfg["dev_requirements"].split(),
         "lora": cfg["lora_requirements"].split(),
         "pretrained": cfg["pretrained_requirements"].split(),
+        "series": cfg["series_requirements"].split(),
     },
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),

@@ -6,7 +6,7 @@ import pytest
 from test_commands import fails
 from test_layouts import flickr
 
-from minivlm_cot.commands import minivlm_eval, minivlm_train
+from minivlm_cot.commands import minivlm_ask, minivlm_draw, minivlm_eval, minivlm_train
 from minivlm_cot.core import package_file
 from minivlm_cot.evaluation import Report
 from minivlm_cot.model import load_minivlm
@@ -19,7 +19,15 @@ def test_a_lesson_is_taught_and_examined(tmp_path, capsys, monkeypatch):
     minivlm_train("run", task="several", epochs=1, batch_size=10, seed=3)
     results = json.loads((tmp_path / "run/results.json").read_text())
     assert (results["recipe"]["seed"], results["recipe"]["batch_size"]) == (3, 10)
-    assert len(load_minivlm("run/model", device="cpu")[0].config.image_markers) == 4
+    config = load_minivlm("run/model", device="cpu")[0].config
+    assert (len(config.image_markers), config.taught_tasks) == (4, ["several pictures"])
+    for name in ("a", "b"):
+        minivlm_draw(f"{name}.png")
+    capsys.readouterr()
+    minivlm_ask("a.png,b.png", "What changed?", model="run/model", card="card.html")
+    assert "Answer:" in capsys.readouterr().out
+    assert (tmp_path / "card.html").read_text().count("Answer: ") == 2
+    assert "reads one picture" in fails(capsys, minivlm_ask, "a.png,b.png", "Why?", task="vqa")
     minivlm_eval("run/model", task="several", limit=5, out="exam")
     report = Report.load("exam/report.json")
     assert (report.names, len(report.rows)) == (["cot", "direct"], 5)
@@ -45,3 +53,7 @@ def test_files_are_taught_by_a_task(tmp_path, capsys, monkeypatch, task):
     taught = "direct" if task else "caption"
     assert f"they teach {taught}: " in said
     assert (tmp_path / "run/model/model.safetensors").exists()
+    config = load_minivlm("run/model", device="cpu")[0].config
+    assert config.taught_tasks == ([task] if task else None)
+    card = (tmp_path / "run/model/README.md").read_text()
+    assert f"The task {task or 'questions'}" in card and "Nobody has examined it" in card

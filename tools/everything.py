@@ -10,6 +10,7 @@ trainings  the short runs that two chapters compare        → optimisers.json, 
 benchmark  training and answering against the plain way    → nbs/benchmarks/cpu.json
 waiting    a training step alone and beside a busy process → waiting.json there
 pictures   eight questions a picture, learned and answered → pictures.json there
+series     each task of the drawn world, taught and examined → captions.json … there
 study      pretrained parts on photographs: hours, and DAQUAR → real.json there
 costs      what each part of a training step costs         → parts.json there
 home       the front page's picture and the demo's report  → nbs/images, nbs/demo
@@ -80,6 +81,7 @@ def commands(runs):
         "costs": [[python, ROOT / "tools/step_parts.py"]],
         "waiting": [[python, ROOT / "tools/waiting.py"]],
         "pictures": [[python, ROOT / "tools/pictures.py"]],
+        "series": [[python, ROOT / "tools/series.py"]],  # what has no results yet
         "study": [[python, ROOT / "tools/study.py"]],  # keeps what it once trained
         "home": [tool["home"]],
         "structure": [tool["structure"]],

@@ -43,6 +43,7 @@ from ..generation.asking import generate_answers
 from ..evaluation.scores import exact_match
 from ..evaluation.report import Report
 from ..evaluation.exam import evaluate_cot
+from ..evaluation.model_cards import run_card, write_model_card
 from ..visualization.figures import plot_accuracy, plot_losses, plot_validation
 from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
@@ -155,7 +156,10 @@ def train_on_scenes(
     recipe.seed = o.seed
     recipe.cot_epochs = o.epochs or recipe.cot_epochs
     recipe.batch_size = o.batch_size or recipe.batch_size
-    train_demo(o.out, recipe, o.device, o.fresh)
+    trained = train_demo(o.out, recipe, o.device, o.fresh)
+    told = vars(o) | dict(base="parts trained from scratch", split="train")
+    facts = run_card(told, len(trained.rows), trained.histories["cot"], "apache-2.0")
+    write_model_card(f"{o.out}/model", facts)
 
 # %% ../../nbs/13_commands/01_demo.ipynb #n30fc13b1
 def _trained_encoder(run, rows, pictures, seen_rows, seen):

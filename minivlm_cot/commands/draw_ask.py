@@ -6,6 +6,7 @@
 __all__ = ['minivlm_draw', 'AskingOptions', 'minivlm_ask']
 
 # %% ../../nbs/13_commands/03_draw_ask.ipynb #h37c9a32c
+import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,11 +22,14 @@ from ..scenes.programs import run_program
 from ..scenes.examples import make_example
 from ..scenes.checking import check_chain
 from ..dataset.rows import as_text, gold_answer
+from ..dataset.image_lists import join_pictures
 from ..generation.writing import check_temperature
 from ..generation.asking import AskOptions
-from ..generation.arms import generate_cot_answer, generate_direct_answer
 from ..generation.chat_models import load_any
 from ..evaluation.scores import exact_match
+from ..tasks.boxes import show_boxes
+from ..tasks.detection import read_objects
+from ..tasks.one_query import ask_query, task_class
 from ..visualization.cards import reasoning_card
 from ..visualization.pages import cards_page
 from .options import command
@@ -87,12 +91,15 @@ def _is_ours(known):
 class AskingOptions:
     "What `minivlm_ask` is told"
 
-    image: str  # picture file
-    question: str  # what to ask
+    image: str  # picture file; several with commas between
+    question: str  # what to ask, or what to do with the picture
     direct: store_true = False  # answer at once instead of thinking step by step
     # folder or hub name of a MiniVLM or of a chat model such as Qwen2-VL;
     # left out: the model that comes with the package
     model: str = None
+    # captions, detection, questions, vqa or several; left out: the words choose, where the model
+    # was taught more than one
+    task: str = None
     card: str = None  # also write this HTML page: the picture, both answers, each step marked
     temperature: float = 0.0  # 0: the most probable words; above, such as 0.7: sampling
     # tokens at most; left out: as long as the longest that was taught, and some
@@ -108,15 +115,17 @@ def minivlm_ask(options):
         raise InputError("The question is empty: ask something.")
     check_sizes(max_new_tokens=options.max_new_tokens)
     check_temperature(options.temperature), check_seed(options.seed)
-    picture = open_image(options.image)
+    files = _files(options.image)
+    pictures = [open_image(file) for file in files]
+    if options.task:
+        task_class(options.task)  # an unknown one is refused before the model is loaded
     if options.card:
-        known, _ = _known(options.image), _can_be_written(options.card)  # better now than later
-    asked = _Asked(*load_any(options.model, options.device), picture, options)
+        known = _known(files[0]) if len(files) == 1 else {}
+        _can_be_written(options.card)  # better now than later
+    asked = _Asked(*load_any(options.model, options.device), pictures, options)
     print(said := asked(options.direct))
-    if options.card:
-        other = asked(not options.direct)
-        cot, direct = (other, said) if options.direct else (said, other)
-        _write_card(options.card, _card_row(cot, direct, known), picture)
+    if options.card and said.answer is not None:
+        _write_card(options.card, *_card_of(asked, said, known))
 
 # %% ../../nbs/13_commands/03_draw_ask.ipynb #nf6c59004
 @dataclass
@@ -125,19 +134,21 @@ class _Asked:
 
     model: object
     processor: object
-    picture: Image.Image
+    pictures: list
     options: AskingOptions
 
     def __call__(self, direct):
-        ask, o = generate_direct_answer if direct else generate_cot_answer, self.options
-        how = dict(max_new_tokens=o.max_new_tokens, temperature=o.temperature)
-        more = AskOptions(seed=o.seed)
-        return ask(self.model, self.processor, self.picture, o.question, **how, options=more)
+        o, style = self.options, "direct" if direct else "cot"
+        told = dict(max_new_tokens=o.max_new_tokens, temperature=o.temperature)
+        how = AskOptions(**told, seed=o.seed)
+        vlm = (self.model, self.processor)
+        return ask_query(*vlm, self.pictures, o.question, o.task, style, how)
 
 
 def _write_card(path, row, picture):
     "One card as a page of its own"
-    page = cards_page([reasoning_card(row, picture)], title="One question, asked twice")
+    title = "One question, asked twice" if len(row["answers"]) > 1 else "One query"
+    page = cards_page([reasoning_card(row, picture)], title=title)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     print(f"card: {path}")
@@ -158,6 +169,36 @@ def _card_row(cot, direct, known):
     return dict(question=cot.question, truth=truth, answers=answers)
 
 # %% ../../nbs/13_commands/03_draw_ask.ipynb #9a2341b41
+def _files(text):
+    "The files of the option `image`; a name may hold a comma, if there is such a file"
+    return [text] if Path(text).exists() else text.split(",")
+
+
 def _can_be_written(path):
     "Could a file be made there?"
     writable_dir(file_path(path).parent)
+
+# %% ../../nbs/13_commands/03_draw_ask.ipynb #oq00000002
+def _card_of(asked, said, known):
+    "The row and the picture of a card, by the task that answered"
+    shown, arm = join_pictures(asked.pictures), said.answer.arm
+    if said.choice.task == "detection":
+        return _one_answer(said), _boxed(shown, read_objects(said.answer.text).objects)
+    if "cot" not in task_class(said.choice.task).styles:
+        return _one_answer(said), shown
+    both = {arm: said.answer, "cot" if arm == "direct" else "direct": None}
+    both = {name: a or asked(name == "direct").answer for name, a in both.items()}
+    return _card_row(both["cot"], both["direct"], known), shown
+
+# %% ../../nbs/13_commands/03_draw_ask.ipynb #oq00000003
+def _one_answer(said):
+    "A row for `reasoning_card` with a single answer, of which nobody knows whether it is right"
+    answer = dict(answer=said.answer.answer, right=None, chain="", steps=None)
+    return dict(question=said.choice.query, truth=None, answers=dict(direct=answer))
+
+
+def _boxed(picture, objects):
+    "The picture with the boxes that were said"
+    out = io.BytesIO()
+    show_boxes([picture], [[]], [objects], size=4).savefig(out, format="png", dpi=130)
+    return Image.open(out)

@@ -31,6 +31,7 @@ from ..generation.strategies import strategies_named
 from ..generation.chat_models import load_any
 from ..evaluation.exam import examine, ExamOptions
 from ..evaluation.leaderboards import predict_aokvqa
+from ..evaluation.model_cards import run_card, write_model_card
 from ..evaluation.tables import strategy_label
 from ..visualization.figures import plot_accuracy
 from ..visualization.choosing import choose_cards
@@ -123,6 +124,7 @@ def _train_on_rows(options):
     if process_state().is_main_process:  # under accelerate launch, one process writes
         kept = dict(vision=not o.light, language=not (o.light and o.lora))
         save_minivlm(model, processor, f"{config.out}/model", **kept)
+        write_model_card(f"{config.out}/model", run_card(vars(o), len(rows), history))
 
 
 def _train_config(options):

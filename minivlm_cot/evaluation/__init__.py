@@ -18,4 +18,4 @@ from .exam import (
 )
 from .leaderboards import aokvqa_scores, predict_aokvqa
 from .wups import fetch_wordnet, load_wordnet, mean_wups, wu_palmer, wups
-from .model_cards import CardFacts, lesson_card, model_card, write_model_card
+from .model_cards import CardFacts, lesson_card, model_card, run_card, write_model_card

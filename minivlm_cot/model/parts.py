@@ -67,6 +67,7 @@ class MiniVLMConfig(PreTrainedConfig):
     language_fingerprint: str | None = None  # the same of the language model
     lora_folder: str | None = None  # where LoRA's corrections of it lie, beside the weights
     response_tokens: dict | None = None  # arm → tokens of the longest response that was taught
+    taught_tasks: list | None = None  # names of the last training's; None: questions
     image_markers: list | None = None  # token ids of “<image 1>” and so on, see `name_pictures`
     tie_word_embeddings: bool = False  # the language model ties its own
 

@@ -44,3 +44,5 @@ from .shortcuts import swap_pictures
 from .several_taught import examine_several, several_controls, several_data, SeveralRecipe
 from .several_taught import teach_several, train_several
 from .named import asked_in, LESSONS, NAMED_TASKS, task_named, task_rows, teach_task
+from .one_query import ask_query, ASKED, Choice, choose_task, measure_queries, query_exam, query_row
+from .one_query import Reply, routed_tasks, score_by, SERVES, task_class, taught_tasks

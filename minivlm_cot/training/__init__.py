@@ -14,7 +14,8 @@ from .checkpoints import previous_checkpoint, save_checkpoint, stop_by
 from .checkpoints import StopRequest
 from .kernels import can_compile, compile_backend, compiled_layers, fast_attention
 from .kernels import compile_on
-from .steps import count_texts, History, remember_limits, steps_per_epoch, text_room, training_step
+from .steps import count_texts, History, remember_limits, remember_tasks, steps_per_epoch, text_room
+from .steps import training_step
 from .steps import epoch_batches, history_until, picture_groups, step_batches
 from .callbacks import BAD_STEPS, standard_callbacks
 from .callbacks import Bar, check_weights, Checkpoints, Compilation, Features, GiveUp, Identity

@@ -26,7 +26,7 @@ from .config import make_optimizers, TrainConfig
 from .identity import remember_base
 from .optimisers import full_tensor
 from .processes import broadcast_weights, on_rank0, shard, trainable, wants_fsdp
-from .steps import History, remember_limits, step_batches
+from .steps import History, remember_limits, remember_tasks, step_batches
 from .steps import picture_groups, steps_per_epoch, text_room, training_step
 
 # %% ../../nbs/05_training/11_loop.ipynb #9c0425394
@@ -128,7 +128,7 @@ def _only_run(model, config):
         finally:
             remember_base(model)
 
-
+# %% ../../nbs/05_training/11_loop.ipynb #c025f73b
 def _fit_sharded(model, fit):
     "Train a copy that is sharded over the processes, and bring its weights back"
     copy = shard(model)
@@ -137,6 +137,7 @@ def _fit_sharded(model, fit):
         for p, learned in zip(trainable(model).values(), trainable(copy).values()):
             p.copy_(full_tensor(learned))
     model.config.response_tokens = copy.config.response_tokens
+    model.config.taught_tasks = copy.config.taught_tasks
     del copy  # makes room for the whole
     model.to(process_state().device).eval()
     return history
@@ -175,6 +176,7 @@ def train_cot_vlm(
     def fit(learner):
         with _only_run(learner, config):
             remember_limits(learner, data)
+            remember_tasks(learner, data)
             return Run(learner, processor, data, config, progress, events).fit()
 
     return _fit_sharded(model, fit) if whole and several and wants_fsdp() else fit(model)

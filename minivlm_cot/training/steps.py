@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['count_texts', 'training_step', 'steps_per_epoch', 'picture_groups', 'epoch_batches', 'step_batches', 'text_room',
-           'remember_limits', 'History', 'history_until']
+           'remember_limits', 'remember_tasks', 'History', 'history_until']
 
 # %% ../../nbs/05_training/09_steps.ipynb #h0172230c
 import json
@@ -189,6 +189,16 @@ def remember_limits(
     longest = {arm: max(taught.get(arm) or 0, known.get(arm) or 0) for arm in {**known, **taught}}
     if longest:
         model.config.response_tokens = longest
+
+
+def remember_tasks(
+    model,  # a MiniVLM
+    data,  # a dataset; one without `task` tells nothing
+) -> None:
+    "Keep the names of the tasks that are taught: of the last training, which may undo earlier ones"
+    if hasattr(data, "task"):
+        tasks = getattr(data.task, "tasks", (data.task,))  # a mixture has several
+        model.config.taught_tasks = [task.name for task in tasks if task] or None
 
 # %% ../../nbs/05_training/09_steps.ipynb #3bc24310
 @dataclass
