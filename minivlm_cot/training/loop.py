@@ -116,8 +116,7 @@ def _only_run(model, config):
     out, lock = writable_dir(config.out), ExitStack()
 
     def enter():
-        # the workers of a killed run leave late
-        lock.enter_context(folder_lock(out, 8 if config.num_workers else 0))
+        lock.enter_context(folder_lock(out, 8 if config.num_workers else 0))  # workers leave late
         for torn in out.glob(".checkpoint.pt.*.part"):
             torn.unlink()
 
@@ -128,7 +127,7 @@ def _only_run(model, config):
         finally:
             remember_base(model)
 
-# %% ../../nbs/05_training/11_loop.ipynb #c025f73b
+
 def _fit_sharded(model, fit):
     "Train a copy that is sharded over the processes, and bring its weights back"
     copy = shard(model)
