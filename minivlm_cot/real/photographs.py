@@ -229,8 +229,10 @@ def train_real(
         seen += [one.features[n] for n in dict.fromkeys(one.feature_index)]
     real_start(model, processor, recipe, seen, out)
     learner = add_lora(model, recipe.lora) if recipe.lora else model
-    names = ("epochs", "batch_size", "lr_language", "lr_projector", "seed")
+    names = ("epochs", "lr_language", "lr_projector", "seed")
     config = TrainConfig(out=str(out), **{name: getattr(recipe, name) for name in names})
+    parts = recipe.batch_size if "cot" in recipe.arms else 1  # else chains need 20 GB
+    config.batch_size, config.gradient_accumulation = recipe.batch_size // parts, parts
     set_seed(recipe.seed)
     history = train_cot_vlm(learner, processor, data, config)
     model = learner.merge_and_unload() if recipe.lora else model
