@@ -186,9 +186,9 @@ def _card_of(asked, said, known):
         return _one_answer(said), _boxed(shown, read_objects(said.answer.text).objects)
     if "cot" not in task_class(said.choice.task).styles:
         return _one_answer(said), shown
-    both = {arm: said.answer, "cot" if arm == "direct" else "direct": None}
-    both = {name: a or asked(name == "direct").answer for name, a in both.items()}
-    return _card_row(both["cot"], both["direct"], known), shown
+    other = asked(arm != "direct")
+    cot, direct = (other, said) if arm == "direct" else (said, other)
+    return _card_row(cot.answer, direct.answer, known), shown
 
 # %% ../../nbs/13_commands/03_draw_ask.ipynb #oq00000003
 def _one_answer(said):
