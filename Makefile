@@ -44,7 +44,7 @@ demo: $(VENV)/.user
 	$(BIN)/minivlm_demo --out runs/demo
 
 real: $(VENV)/.user
-	$(BIN)/minivlm_photographs --out runs/real
+	$(BIN)/minivlm_photographs --out runs/real $(if $(DAQUAR),--folder $(DAQUAR))
 
 test: $(VENV)/.dev
 	$(BIN)/python tools/check.py

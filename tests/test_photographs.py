@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from test_layouts import daquar
 from tiny_runs import model_for, parts
@@ -107,6 +108,23 @@ def test_a_trial_is_kept_and_another_refused(tmp_path, small, monkeypatch):
         run_trial(recipe, replace(exam, pictures=1), out)
 
 
+def test_a_projector_that_learned_other_words_is_not_taken_over(tmp_path, small, monkeypatch):
+    "A folder that a quick look left holds a projector; another recipe's or pictures' is made anew"
+    taught = []
+    monkeypatch.setattr(photographs, "lite_classifier", lambda name: None)
+    monkeypatch.setattr(photographs, "align_to_words", lambda *given: taught.append(given))
+    features = [torch.rand(4, 8, generator=torch.Generator().manual_seed(n)) for n in range(5)]
+
+    def start(recipe, some):
+        photographs.real_start(model_for(small), small, recipe, some, tmp_path)
+        return len(taught)
+
+    assert start(RealRecipe(), features) == 1
+    assert start(RealRecipe(), features) == 1, "what this run learned before is read"
+    assert start(RealRecipe(seed=1), features) == 2
+    assert start(RealRecipe(seed=1), features[1:]) == 3
+
+
 def test_shares_and_gains_are_counted_by_picture(tmp_path):
     asked, task = rows(tmp_path, "test"), Rooms()
     right = [Answer(e["question"], "direct", "", e["direct_answers"][0], "", 1) for e in asked]
@@ -137,16 +155,19 @@ def test_wrong_options_are_refused_before_anything_is_spent(tmp_path, given, sai
     assert said in capsys.readouterr().err
 
 
-def test_real_parts_on_real_photographs(tmp_path):
-    "Two minutes: the whole command with pretrained parts, on six pictures"
-    if real_data() is None or not (real_data() / "daquar").exists():
-        pytest.skip("no DAQUAR: MINIVLM_DATA names no folder that holds it")
+def test_real_parts_on_photographs(tmp_path):
+    "Two minutes: the whole command with pretrained parts, on six pictures; real ones, if there are"
+    needed = "efficientnet-lite-code", "efficientnet-lite2", "imagenet-words", "smollm2-135m"
     try:
-        for name in ("efficientnet-lite2", "smollm2-135m"):
+        for name in needed:
             fetch_part(name)
     except InputError as e:
         pytest.skip(f"no pretrained parts: {e}")
-    minivlm_photographs(out=str(tmp_path), pictures=6, epochs=1, trials="photographs")
-    numbers = load_json(tmp_path / "numbers.json")["photographs"]
-    assert np.isfinite(numbers["losses"]).all() and numbers["direct"]["all"]["n"] > 20
-    assert "index.html" in {p.name for p in tmp_path.iterdir()}
+    here = real_data() is not None and (real_data() / "daquar").exists()
+    folder = None if here else str(daquar(tmp_path / "data"))
+    small = dict(pictures=6, epochs=1, trials="photographs")
+    minivlm_photographs(out=str(tmp_path / "out"), folder=folder, **small)
+    numbers = load_json(tmp_path / "out/numbers.json")["photographs"]
+    assert np.isfinite(numbers["losses"]).all()
+    assert numbers["direct"]["all"]["n"] > (20 if here else 3)
+    assert "index.html" in {p.name for p in (tmp_path / "out").iterdir()}

@@ -206,7 +206,10 @@ def rough_tests():
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "MPLBACKEND": "agg",
     }
-    run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", env=env)
+    options = ["-q", "-rs", "-p", "no:cacheprovider"]
+    said = run(sys.executable, "-m", "pytest", *options, "tests", env=env)
+    for line in (line for line in said.splitlines() if line.startswith("SKIPPED")):
+        print(f"\n  {line}", end="")
 
 
 FOUR_CALLS = """

@@ -33,9 +33,9 @@ def missing():
     home = real_data()
     if home is None or not (home / "aokvqa/with_photos.jsonl").exists():
         return "MINIVLM_DATA is not set, or has no A-OKVQA rows with photographs"
-    names = [part_name(name) for name in (VISION, LANGUAGE)]
+    names = [part_name(name) for name in (VISION, LANGUAGE)] + ["efficientnet-lite-code"]
     if not all((parts_folder() / name / PARTS[name].file).exists() for name in names):
-        return f"{' and '.join(names)} are not fetched: make parts"
+        return f"{', '.join(names)} are not all fetched: make parts"
 
 
 def divided(rows):

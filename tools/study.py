@@ -4,6 +4,7 @@ python tools/study.py                                  what nbs/benchmarks/real.
 python tools/study.py --trials "photographs,lite0"     these trials alone
 python tools/study.py --together 1                     one at a time, with all threads
 python tools/study.py --fresh                          all of them anew
+python tools/study.py --trials none                    no training: count anew what is kept
 
 A full trial takes about half an hour on one core. Each runs in a process of its own, so that its
 memory is freed, two at a time where there are two cores and 10 GB are free for the second. The
@@ -120,13 +121,18 @@ class Numbers:
         by_seed = self.known.get(name, {})
         same = {s: k for s, k in by_seed.items() if _seedless(k) == _seedless(one)}
         self.known[name] = dict(sorted((same | {seed: one}).items()))
+        numbers = self.count(job)
+        share = numbers[name]["direct"]["all"]["share"]
+        print(f"{time.strftime('%H:%M')} done: {name}, seed {seed}; {100 * share:.1f}% right")
+
+    def count(self, job=(None, 0)):
+        "Count what is known, and write the file"
         numbers = study_numbers(self.known, self.asked, self.exam.task, self.rows)
         numbers |= dict(examples=self.examples(), checked=self.checked(job))
         if not self.place.exists():
             self.place.write_text("{}\n")  # on one line, and so it stays
         write(_rounded(numbers) | dict(made=stamp(time.time() - self.began)), self.place)
-        share = numbers[name]["direct"]["all"]["share"]
-        print(f"{time.strftime('%H:%M')} done: {name}, seed {seed}; {100 * share:.1f}% right")
+        return numbers
 
     def checked(self, job):
         "What the written chains of the scene trial name; or what the file has"
@@ -162,7 +168,7 @@ def _rounded(value):
 
 @call_parse
 def main(
-    trials: str = "all",  # names, with commas between
+    trials: str = "all",  # names, with commas between; none: count anew what the file holds
     out: str = "runs/study",  # folder of the runs
     together: int = None,  # trials at a time; left out: two where there are two cores
     fresh: bool = False,  # also what nbs/benchmarks/real.json holds
@@ -181,6 +187,8 @@ def main(
         return run_one(name, int(seed), exam, out, epochs)
     place = out / "real.json" if pictures or epochs else KEPT / "real.json"
     numbers, cores = Numbers(place, exam, out), os.cpu_count() or 1
+    if trials == "none":
+        return numbers.count()
     recipes = {job: recipe_of(*job, epochs) for job in jobs(trials)}
     kept = {job: numbers.known.get(job[0], {}).get(job[1]) for job in recipes}
     todo = [job for job in recipes if fresh or not is_done(kept[job], recipes[job], exam)]

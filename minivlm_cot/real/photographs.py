@@ -9,7 +9,7 @@ __all__ = ['RealRecipe', 'grey_rows', 'shared_rows', 'mirrored_rows', 'Mirrored'
 # %% ../../nbs/11_real/05_photographs.ipynb #c99a2c5bc
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from torch import nn
 from ..core.basics import InputError, set_seed
 from ..core.files import atomic_path, writable_dir
 from ..core.pictures import open_image
+from ..core.records import fingerprint
 from ..dataset.batches import CoTReasoningDataset
 from ..dataset.questions import Questions
 from ..generation.asking import answer_prompts, AskOptions, Prompts
@@ -198,16 +199,19 @@ def real_start(
     kept = out / "aligned.pt"
     if not recipe.aligned or recipe.forgets == "vision":  # nobody knows a random encoder's words
         return
+    ends = [torch.as_tensor(features[n]).float() for n in (0, -1)]
+    made_of = fingerprint(asdict(recipe), len(features), *ends)
     if kept.exists():
         known = torch.load(kept, map_location=model.device, weights_only=True)
-        model.config.projector_scale = known.pop("scale")
-        model.projector.load_state_dict(known)
-        return
+        if known.pop("made_of", None) == made_of:  # else of other pictures, or another recipe
+            model.config.projector_scale = known.pop("scale")
+            model.projector.load_state_dict(known)
+            return
     pace = Pace(recipe.aligned, 32, 2e-3, recipe.seed)
     align_to_words(model, processor, features, lite_classifier(recipe.vision), pace)
     with atomic_path(kept) as temporary:
-        known = dict(model.projector.state_dict(), scale=model.config.projector_scale)
-        torch.save(known, temporary)
+        scale = model.config.projector_scale
+        torch.save(dict(model.projector.state_dict(), scale=scale, made_of=made_of), temporary)
 
 # %% ../../nbs/11_real/05_photographs.ipynb #c64646924
 def train_real(

@@ -192,6 +192,10 @@ def study_numbers(
         most = zip(asked, majority_answers(asked, rows, task))
         right = np.array([task.score(e, answer) >= 1 for e, answer in most])
         out["majority"] = dict(direct=shares([right], asked))
+        if "photographs" in known:
+            model = [_right(one, "direct", asked) for one in known["photographs"].values()]
+            over = _gains_by_part(model, [right] * len(model), asked)
+            out["photographs"]["over_majority"] = over
     return out
 
 # %% ../../nbs/11_real/07_study.ipynb #s10000009

@@ -97,17 +97,17 @@ def run_trial(
     told = made_from(recipe, exam)
     if (kept := _kept_trial(out / "trial.json", told)) is not None:
         return kept
-    began, rows, asked = time.perf_counter(), exam.rows(exam.learned), exam.rows(exam.asked)
+    rows, asked = exam.rows(exam.learned), exam.rows(exam.asked)
     if recipe.rationales:
         rows = _RATIONALES[recipe.rationales](rows)
     model, processor, history = train_real(recipe, rows, out, features, device)
-    shown, answers = grey_rows(asked) if recipe.blind else asked, {}
+    began, shown, answers = time.perf_counter(), grey_rows(asked) if recipe.blind else asked, {}
     for style in recipe.arms:
         said = ask_real(model, processor, shown, features, style, exam.task)
         answers[style] = [asdict(a) for a in said]
     found = told | dict(answers=answers, losses=[round(x, 4) for x in history.losses])
     found["train_seconds"] = round(sum(r["seconds"] for r in history.rows), 1)
-    found["seconds"] = round(time.perf_counter() - began, 1)
+    found["seconds"] = round(found["train_seconds"] + time.perf_counter() - began, 1)
     if keep:
         save_minivlm(model, processor, out / "model", vision=False)
     save_json(found, out / "trial.json")
