@@ -30,6 +30,7 @@ from minivlm_cot.generation import (
 )
 from minivlm_cot.model import train_tokenizer
 from minivlm_cot.scenes import scene_examples
+from minivlm_cot.tasks import ask_query
 
 EXAM = scene_examples(26, "test")[:6]
 IMAGES = [e["image"].resize((90, 60)) if n % 2 else e["image"] for n, e in enumerate(EXAM)]
@@ -151,6 +152,13 @@ def test_several_pictures_stand_before_the_question_in_order(asked):
     assert [a.text for a in said[2:]] == [a.text for a in alone]
     values = [model.inputs(processor, [p], prompts[:1])["pixel_values"] for p in shown[:2]]
     assert not torch.equal(*values)
+
+
+def test_a_query_goes_to_the_task_of_its_pictures(asked):
+    short = AskOptions(max_new_tokens=6)
+    for shown, task in ((IMAGES[:3], "several pictures"), (IMAGES[:1], "questions")):
+        reply = ask_query(*asked, shown, "What changed?", options=short)
+        assert (reply.choice.task, reply.answer.arm) == (task, "cot")
 
 
 def test_a_seed_repeats(asked):

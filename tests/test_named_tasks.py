@@ -10,7 +10,8 @@ from minivlm_cot.commands import minivlm_ask, minivlm_draw, minivlm_eval, minivl
 from minivlm_cot.core import package_file
 from minivlm_cot.evaluation import Report
 from minivlm_cot.model import load_minivlm
-from minivlm_cot.tasks import LESSONS, SeveralRecipe, train_several
+from minivlm_cot.scenes import scene_examples
+from minivlm_cot.tasks import ask_query, LESSONS, SeveralRecipe, train_several
 
 
 def test_a_lesson_is_taught_and_examined(tmp_path, capsys, monkeypatch):
@@ -57,3 +58,17 @@ def test_files_are_taught_by_a_task(tmp_path, capsys, monkeypatch, task):
     assert config.taught_tasks == ([task] if task else None)
     card = (tmp_path / "run/model/README.md").read_text()
     assert f"The task {task or 'questions'}" in card and "Nobody has examined it" in card
+
+
+def test_what_never_learned_chains_is_asked_directly():
+    model, processor = load_minivlm(device="cpu")
+    row = scene_examples(1, "test")[0]
+    model.config.taught_tasks = ["captions", "detection", "questions"]
+    asked = (model, processor, [row["image"]], "how many red objects are there?")
+    assert ask_query(*asked).answer.arm == "cot"
+    model.config.response_tokens = {"direct": 174}
+    said = ask_query(*asked)
+    assert (said.choice.task, said.answer.arm) == ("questions", "direct")
+    broken = ask_query(model, processor, [row["image"]], "[OD]")
+    assert "No answer could be read (broken JSON" in str(broken)
+    assert broken.answer.text.strip() in str(broken)

@@ -97,7 +97,9 @@ def test_a_blind_twin_sees_one_grey_picture(tmp_path, small):
 def test_a_trial_is_kept_and_another_refused(tmp_path, small, monkeypatch):
     exam = Exam(str(daquar(tmp_path / "data")), "fit", "validation")
     recipe, out = RealRecipe(epochs=1, mirrored=False, aligned=0), tmp_path / "trial"
-    found = run_trial(recipe, exam, out)
+    found = run_trial(recipe, exam, out, keep=True)
+    card = (out / "model/README.md").read_text(encoding="utf-8")
+    assert "DAQUAR, split `fit`" in card and f"| direct | {len(exam.rows('validation'))} |" in card
     assert len(found["answers"]["direct"]) == len(exam.rows("validation"))
     assert not list(out.glob("checkpoint*")), "a finished run needs no checkpoint"
     monkeypatch.setattr(trials, "train_real", None)  # it would be an error to train again

@@ -29,7 +29,7 @@ from ..generation.chat_models import load_any
 from ..evaluation.scores import exact_match
 from ..tasks.boxes import show_boxes
 from ..tasks.detection import read_objects
-from ..tasks.one_query import ask_query, task_class
+from ..tasks.one_query import ask_query, learned_style, task_class, why_unread
 from ..visualization.cards import reasoning_card
 from ..visualization.pages import cards_page
 from .options import command
@@ -93,7 +93,8 @@ class AskingOptions:
 
     image: str  # picture file; several with commas between
     question: str  # what to ask, or what to do with the picture
-    direct: store_true = False  # answer at once instead of thinking step by step
+    # answer at once instead of thinking step by step, as a model does that never learned chains
+    direct: store_true = False
     # folder or hub name of a MiniVLM or of a chat model such as Qwen2-VL;
     # left out: the model that comes with the package
     model: str = None
@@ -161,7 +162,8 @@ def _card_row(cot, direct, known):
     truth, answers = known.get("answer"), {}
     for name, a in (("cot", cot), ("direct", direct)):
         right = None if truth is None else exact_match(a.answer, truth)
-        answers[name] = dict(answer=a.answer, right=right, chain=a.chain or "", steps=None)
+        own = dict(answer=why_unread(a) or a.answer, chain=a.chain or "", steps=None)
+        answers[name] = own | dict(right=right)
     if known.get("scene") is not None:
         check = check_chain(cot.chain, known)
         steps = [asdict(s) for s in check.steps]
@@ -184,7 +186,7 @@ def _card_of(asked, said, known):
     shown, arm = join_pictures(asked.pictures), said.answer.arm
     if said.choice.task == "detection":
         return _one_answer(said), _boxed(shown, read_objects(said.answer.text).objects)
-    if "cot" not in task_class(said.choice.task).styles:
+    if learned_style(asked.model, task_class(said.choice.task)) == "direct":
         return _one_answer(said), shown
     other = asked(arm != "direct")
     cot, direct = (other, said) if arm == "direct" else (said, other)
@@ -193,7 +195,8 @@ def _card_of(asked, said, known):
 # %% ../../nbs/13_commands/03_draw_ask.ipynb #oq00000003
 def _one_answer(said):
     "A row for `reasoning_card` with a single answer, of which nobody knows whether it is right"
-    answer = dict(answer=said.answer.answer, right=None, chain="", steps=None)
+    shown = why_unread(said.answer, said.choice.task) or said.answer.answer
+    answer = dict(answer=shown, right=None, chain="", steps=None)
     return dict(question=said.choice.query, truth=None, answers=dict(direct=answer))
 
 

@@ -63,20 +63,22 @@ def lesson_card(
     found: dict,  # recipe, seconds, steps, threads: from a lesson
     scores: list,  # lines of a table, the first is the head
     tag: str,
+    begins: str = "the ready model of minivlm_cot",  # with what
 ) -> CardFacts:
-    "The facts of a model that was taught on drawn scenes, beginning with the ready model"
-    recipe, steps = found["recipe"], found.get("steps") or len(found["losses"])
-    drawn = recipe.get("pictures") or recipe.get("rows")
-    on = f"{found['threads']} threads, {found.get('device', 'cpu')}"
+    "The facts of a model that was taught on drawn scenes"
+    recipe, steps = found["recipe"], found.get("steps") or len(found.get("losses", ()))
+    drawn = sum(found.get("examples", {}).values()) or recipe.get("pictures") or recipe["rows"]
+    threads = [f"{found['threads']} threads"] if "threads" in found else []  # old ones do not say
+    on = ", ".join([*threads, found.get("device", "cpu")])
     return CardFacts(
         title=title,
         tasks=tasks,
         data=f"{drawn:,} examples drawn by minivlm_cot, split `train`, seed {recipe['seed']}.",
-        training=f"From the ready model of minivlm_cot: {steps:,} steps in "
+        training=f"From {begins}: {steps:,} steps in "
         f"{found.get('seconds') or found['train_seconds']:.0f} s ({on}).",
         scores=scores,
         limits="It knows drawn scenes of one kind, and their few hundred words. Nobody has tried "
-        "it on photographs. What the ready model knew before, it may have unlearned.",
+        "it on photographs. What it knew before, it may have unlearned.",
         tags=(tag,),
     )
 

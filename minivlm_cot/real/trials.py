@@ -16,6 +16,7 @@ from ..core.files import writable_dir
 from ..core.records import load_json, save_json
 from ..generation.asking import Answer
 from ..model.saving import save_minivlm
+from ..evaluation.model_cards import CardFacts, write_model_card
 from .photographs import ask_real, grey_rows, RealRecipe, train_real
 from .thinking import with_scene_rationales, with_template_rationales
 from ..tasks.rooms import Rooms
@@ -110,10 +111,33 @@ def run_trial(
     found["seconds"] = round(found["train_seconds"] + time.perf_counter() - began, 1)
     if keep:
         save_minivlm(model, processor, out / "model", vision=False)
+        write_model_card(out / "model", _card(recipe, exam, found, (len(rows), asked)))
     save_json(found, out / "trial.json")
     for checkpoint in out.glob("checkpoint*.pt*"):
         checkpoint.unlink()  # a gigabyte and a half
     return found
+
+# %% ../../nbs/11_real/06_trials.ipynb #ce57ffeba
+def _card(recipe, exam, found, known):
+    "What the card of a kept model tells; `known`: how many rows it learned from, and those asked"
+    (learned, rows), scores = known, [["asked as", "questions", "right, %"]]
+    for style, answers in found["answers"].items():
+        right = [exam.task.score(row, a["answer"]) >= 1 for row, a in zip(rows, answers)]
+        scores.append([style, f"{len(right):,}", f"{100 * sum(right) / max(1, len(right)):.1f}"])
+    seconds, steps = found["train_seconds"], len(found["losses"])
+    shown = "grey pictures only" if recipe.blind else "photographs of rooms"
+    return CardFacts(
+        title="Questions about rooms",
+        tasks="Short questions about a photograph of a room, as DAQUAR asks them.",
+        data=f"{learned:,} questions of DAQUAR, split `{exam.learned}`, with {shown}; asked about "
+        f"split `{exam.asked}`. A share of {recipe.share:g} of the pictures; seed {recipe.seed}.",
+        training=f"From {recipe.vision} and {recipe.language}: {steps:,} steps in {seconds:.0f} s.",
+        scores=scores,
+        limits="It knows rooms, and the objects, colours and numbers that DAQUAR asks for. Nobody "
+        "has tried it on other photographs. The encoder is not saved with it.",
+        licence="unknown",  # that of the parts holds
+        tags=("vqa",),
+    )
 
 # %% ../../nbs/11_real/06_trials.ipynb #cd41eedbd
 def made_from(

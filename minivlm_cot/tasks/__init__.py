@@ -20,10 +20,10 @@ from .vqa_task import ask_about, picture_questions, PICTURE_KINDS, PictureQuesti
 from .vqa_task import split_by_picture
 from .vqa_taught import ask_pictures, question_report, QuestionRecipe, teach_questions
 from .vqa_taught import train_questions
-from .mixing import deal, mix_shares, MixedDataset, Mixture, share_out, tagged
+from .mixing import deal, mix_shares, mixed_rows, MixedDataset, Mixture, share_out, tagged
 from .task_losses import task_curves, task_losses, TaskLosses, token_losses, validate_tasks
 from .one_for_all import ask_task, compare_all, compare_bases, learn_chains, learn_tasks
-from .one_for_all import measure_multitask, mixed_rows, paired_difference, save_base, start_model
+from .one_for_all import measure_multitask, paired_difference, save_base, start_model
 from .one_for_all import TASKS, TogetherRecipe
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
@@ -44,5 +44,6 @@ from .shortcuts import swap_pictures
 from .several_taught import examine_several, several_controls, several_data, SeveralRecipe
 from .several_taught import teach_several, train_several
 from .named import asked_in, LESSONS, NAMED_TASKS, task_named, task_rows, teach_task
-from .one_query import ask_query, ASKED, Choice, choose_task, measure_queries, query_exam, query_row
-from .one_query import Reply, routed_tasks, score_by, SERVES, task_class, taught_tasks
+from .one_query import ask_query, ASKED, Choice, choose_task, learned_style, measure_queries
+from .one_query import query_exam, query_row, Reply, routed_tasks, score_by, SERVES, task_class
+from .one_query import taught_tasks, why_unread

@@ -20,6 +20,7 @@ from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
 from ..training.recipe import check_recipe, draw_world
 from ..training.stages import Stage, stage_config
+from ..training.steps import seconds_so_far
 from ..generation.asking import AskOptions
 from ..generation.strategies import Direct
 from ..evaluation.model_cards import lesson_card, write_model_card
@@ -102,7 +103,7 @@ def train_captions(
     tests = {"test": recipe.test, "ood_objects": recipe.ood, "ood_pairs": recipe.ood}
     tests = {split: Captions().rows(split, n, recipe.seed) for split, n in tests.items()}
     before = ask_captions(model, processor, tests["test"][: recipe.ood])[1]
-    begin = time.perf_counter()
+    begin = time.perf_counter() - seconds_so_far(out / "run", fresh)
     losses = teach_captions(model, processor, out / "run", recipe, fresh, progress)
     found = dict(recipe=asdict(recipe), seconds=round(time.perf_counter() - begin, 1))
     found |= dict(device=str(model.device), threads=torch.get_num_threads(), untaught=before)

@@ -27,6 +27,7 @@ from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
 from ..training.recipe import check_recipe, draw_world
 from ..training.stages import Pace, Stage, stage_config
+from ..training.steps import seconds_so_far
 from ..generation.asking import prompt_ids
 from ..generation.writing import in_batches
 from ..evaluation.model_cards import lesson_card, write_model_card
@@ -253,13 +254,14 @@ def measure_detector(
 ) -> dict:
     "Teach the ready model boxes, examine it, and keep all numbers with what they cost"
     _coco_tools()  # said now, not after the training
-    out, begin = writable_dir(out), time.perf_counter()
+    out = writable_dir(out)
+    begin = time.perf_counter() - seconds_so_far(out / "training", fresh)
     model, processor, history = train_detector(out, recipe, None, device, fresh, progress)
     spent = round(time.perf_counter() - begin, 1)
     every = max(1, len(history.losses) // 100)
     facts = dict(
         recipe=asdict(recipe),
-        # with drawing and features; those of an interrupted run are its last part's
+        # with drawing and features, and the steps of the parts before an interruption
         train_seconds=spent,
         threads=torch.get_num_threads(),
         steps=len(history.losses),

@@ -22,6 +22,7 @@ from ..training.features import cache_features
 from ..training.loop import train_cot_vlm
 from ..training.recipe import check_recipe
 from ..training.stages import Stage, stage_config
+from ..training.steps import seconds_so_far
 from ..generation.strategies import ask_all, Chain, Direct
 from ..evaluation.clusters import share_right
 from ..evaluation.exam import examine, ExamOptions
@@ -155,7 +156,7 @@ def train_several(
     "Teach the ready model several pictures, examine it, save model and results"
     recipe, out = (recipe or SeveralRecipe()).check(), writable_dir(out)
     model, processor = load_minivlm(device=device)
-    begin = time.perf_counter()
+    begin = time.perf_counter() - seconds_so_far(out / "run", fresh)
     losses = teach_several(model, processor, out / "run", recipe, fresh, progress)
     found = dict(recipe=asdict(recipe), seconds=round(time.perf_counter() - begin, 1))
     found |= dict(device=str(model.device), threads=torch.get_num_threads())

@@ -16,7 +16,7 @@ from .kernels import can_compile, compile_backend, compiled_layers, fast_attenti
 from .kernels import compile_on
 from .steps import count_texts, History, remember_limits, remember_tasks, steps_per_epoch, text_room
 from .steps import training_step
-from .steps import epoch_batches, history_until, picture_groups, step_batches
+from .steps import epoch_batches, history_until, picture_groups, seconds_so_far, step_batches
 from .callbacks import BAD_STEPS, standard_callbacks
 from .callbacks import Bar, check_weights, Checkpoints, Compilation, Features, GiveUp, Identity
 from .callbacks import Kernels, Metrics, Processes, Resume, Schedule, Signals, Validation

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['count_texts', 'training_step', 'steps_per_epoch', 'picture_groups', 'epoch_batches', 'step_batches', 'text_room',
-           'remember_limits', 'remember_tasks', 'History', 'history_until']
+           'remember_limits', 'remember_tasks', 'History', 'history_until', 'seconds_so_far']
 
 # %% ../../nbs/05_training/09_steps.ipynb #h0172230c
 import json
@@ -246,3 +246,11 @@ def history_until(
     with atomic_path(metrics) as temporary:
         temporary.write_text("".join(json.dumps(r) + "\n" for r in rows))
     return History([r for r in rows if "loss" in r], [r for r in rows if "loss" not in r])
+
+
+def seconds_so_far(
+    out,  # folder of a run
+    fresh: bool = False,  # it will start over: nothing counts
+) -> float:
+    "What the steps of the earlier parts of an interrupted run took"
+    return 0.0 if fresh else float(sum(row["seconds"] for row in History.load(out).rows))
