@@ -5,9 +5,11 @@ import random
 
 import numpy as np
 import pytest
+import torch
 
 from minivlm_cot.core import InputError
 from minivlm_cot.dataset import CoTReasoningDataset, real_data
+from minivlm_cot.generation import ChatVLM
 from minivlm_cot.model import load_minivlm, save_minivlm
 from minivlm_cot.scenes import scene_examples
 from minivlm_cot.scenes.world import draw_scene, Scene, SHAPES, SIZES, Thing
@@ -283,6 +285,11 @@ def test_a_detector_from_training_to_scores(tmp_path):
     assert scores and max(scores) < 0
     alone = find_objects(again, its, rows, 60, grammar, batch_size=1)
     assert [r.text for r in alone] == [r.text for r in found]
+
+
+def test_a_chat_model_is_refused_by_name():
+    with pytest.raises(InputError, match="only a MiniVLM"):
+        find_objects(ChatVLM(torch.nn.Linear(1, 1)), load_minivlm(device="cpu")[1], [{}])
 
 
 def test_scores_count_the_tokens_of_each_object():

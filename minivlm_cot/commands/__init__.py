@@ -1,4 +1,5 @@
-from .options import command, depths_of, give_advice, own_device, packed_by, taught_arms
+from .options import command, depths_of, give_advice, own_device, packed_by, room_for
+from .options import taught_arms
 from .folders import alone, check_run, Run
 from .demo import (
     demo_figures,

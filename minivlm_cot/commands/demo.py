@@ -149,6 +149,7 @@ def train_on_scenes(
     o, dials = options, dict(epochs=options.epochs, batch_size=options.batch_size)
     if o.task and o.short:
         raise InputError("short is for the recipe of the demo: leave it out, or task.")
+    _refuse_unread(o)
     if o.task:
         teach_task(o.task, o.out, o.device, o.fresh, seed=o.seed, **dials)
         return
@@ -160,6 +161,20 @@ def train_on_scenes(
     told = vars(o) | dict(base="parts trained from scratch", split="train")
     facts = run_card(told, len(trained.rows), trained.histories["cot"], "apache-2.0")
     write_model_card(f"{o.out}/model", facts)
+
+# %% ../../nbs/13_commands/01_demo.ipynb #caea6f45f
+_READ = ("out", "source", "task", "epochs", "batch_size", "short", "fresh", "seed", "device")
+
+
+def _refuse_unread(options):
+    "An option that drawn scenes have no use for is not passed over"
+    usual = type(options)()
+    given = [name for name, value in vars(options).items() if value != getattr(usual, name)]
+    if unread := [name for name in given if name not in _READ]:
+        raise InputError(
+            f"Drawn scenes have no use for {', '.join(unread)}: leave that out, "
+            "or choose another source."
+        )
 
 # %% ../../nbs/13_commands/01_demo.ipynb #n30fc13b1
 def _trained_encoder(run, rows, pictures, seen_rows, seen):

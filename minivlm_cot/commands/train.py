@@ -20,7 +20,6 @@ from ..model.saving import check_named, load_minivlm, save_minivlm
 from ..dataset.batches import CoTReasoningDataset
 from ..dataset.sources import load_examples
 from ..training.config import TrainConfig
-from ..training.steps import text_room
 from ..training.loop import train_cot_vlm
 from ..training.lora import add_lora
 from ..training.recipe import Recipe
@@ -36,13 +35,22 @@ from ..evaluation.tables import strategy_label
 from ..visualization.figures import plot_accuracy
 from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
-from ..tasks.named import asked_in, task_named, task_rows
+from ..tasks.named import asked_in, fit_task, own_scores, own_table
+from ..tasks.named import task_named, task_rows
 from .demo import run_demo, train_on_scenes
 from .options import command, depths_of, give_advice, own_device
-from .options import packed_by, taught_arms
+from .options import packed_by, room_for, taught_arms
 
 # %% ../../nbs/13_commands/04_train.ipynb #n79b5e6ac
 _USUAL = TrainConfig()  # where an option has the name of a field, it has its default
+
+
+def _train_config(options):
+    "What the options and `TrainConfig` have in common, by name"
+    names = {f.name for f in fields(TrainConfig)} & {f.name for f in fields(options)}
+    given = {name: getattr(options, name) for name in names}
+    given |= dict(epochs=options.epochs or 3, batch_size=options.batch_size or 8)
+    return TrainConfig(cache="" if options.no_cache else "features", **given)
 
 # %% ../../nbs/13_commands/04_train.ipynb #nf6c5006a
 @dataclass
@@ -52,10 +60,10 @@ class TrainOptions:
     # scenes, aokvqa, vqav2, okvqa, scienceqa, clevr, nlvr, viquae, daquar, flickr8k, coco_captions
     source: str = "scenes"
     task: str = None  # captions, detection, vqa or several; left out: questions
-    folder: str = None  # local copy of the source; left out: the hub
-    images: str = None  # folder of the pictures, where it is another one
+    folder: str = None  # local copy of the source; left out: the hub; not for scenes
+    images: str = None  # folder of the pictures, where it is another one; not for scenes
     split: str = "train"  # split to train on, not for scenes
-    limit: int = None  # at most so many rows
+    limit: int = None  # at most so many rows; not for scenes
     # folder or hub name of a MiniVLM to go on from, instead of vision and language; not for scenes
     base: str = None
     vision: str = "google/vit-base-patch16-224"  # encoder, or efficientnet-lite0; not for scenes
@@ -113,9 +121,13 @@ def _train_on_rows(options):
     model, processor = _parts(o, own_device(o.device))
     if o.light:
         check_named(model, language=bool(o.lora))  # better now than after the training
+    room = room_for(model, o.max_length)
+    task, cuts = fit_task(task, rows, model, processor, room) if o.task else (None, "")
     if o.lora:
         model = add_lora(model, o.lora)
-    data = _items(rows, model, processor, o, task if o.task else None)
+    data = _items(rows, model, processor, o, task)
+    if cuts:
+        print(cuts)
     history = train_cot_vlm(model, processor, data, config)
     seconds, waited = sum(r["seconds"] for r in history.rows), history.waiting_share
     print(f"{history.sequences:,} texts in {seconds:,.0f} s; {waited:.1%} of it waiting for data")
@@ -124,15 +136,9 @@ def _train_on_rows(options):
     if process_state().is_main_process:  # under accelerate launch, one process writes
         kept = dict(vision=not o.light, language=not (o.light and o.lora))
         save_minivlm(model, processor, f"{config.out}/model", **kept)
-        write_model_card(f"{config.out}/model", run_card(vars(o), len(rows), history))
-
-
-def _train_config(options):
-    "What the options and `TrainConfig` have in common, by name"
-    names = {f.name for f in fields(TrainConfig)} & {f.name for f in fields(options)}
-    given = {name: getattr(options, name) for name in names}
-    given |= dict(epochs=options.epochs or 3, batch_size=options.batch_size or 8)
-    return TrainConfig(cache="" if options.no_cache else "features", **given)
+        cuts += f" {len(data.left_out):,} rows were too long and left out." * bool(data.left_out)
+        card = run_card(vars(o), len(rows), history, cuts=cuts.strip())
+        write_model_card(f"{config.out}/model", card)
 
 # %% ../../nbs/13_commands/04_train.ipynb #n3d0ecdd1
 def _parts(o, device):
@@ -147,8 +153,7 @@ def _parts(o, device):
 # %% ../../nbs/13_commands/04_train.ipynb #na77163f5
 def _items(rows, model, processor, options, task=None):
     "Make the data set; say what had to be cut or left out, and what the rows teach"
-    room, most = text_room(model), options.max_length
-    most = min(most or room, room) if room else most
+    most = room_for(model, options.max_length)
     data = CoTReasoningDataset(
         rows,
         processor,
@@ -161,10 +166,8 @@ def _items(rows, model, processor, options, task=None):
         task=task,
     )
     if data.cut_rationales:
-        print(
-            f"{data.cut_rationales:,} rationales were cut to fit into {most} tokens: "
-            "raise max_length where the model has positions for more"
-        )
+        cut = f"{data.cut_rationales:,} rationales were cut to fit into {most} tokens"
+        print(f"{cut}: raise max_length where the model has positions for more")
     for message in list(data.left_out.values())[:3]:
         print(f"left out: {message}")
     if len(data.left_out) > 3:
@@ -226,14 +229,18 @@ def minivlm_eval(options):
         asked = AskOptions(o.batch_size, limits, with_choices=o.with_choices, progress=True)
         held = ExamOptions(seed=o.seed)
         report = examine(vlm, processor, rows, strategies, task, asked, held)
-        _write(report, rows, o.out)
+        _write(report, rows, o.out, (vlm, processor))
     close_processes()
 
 # %% ../../nbs/13_commands/04_train.ipynb #8bd33cca
-def _write(report, exam, out):
+def _write(report, exam, out, vlm):
     "report.json and index.html; a short table on the screen"
     if not process_state().is_main_process:
         return
+    for name in report.names:
+        said = [row["answers"][name] for row in report.rows]
+        if found := own_scores(report.task, exam, said, vlm):
+            report.extra.setdefault("own_scores", {})[name] = found
     report.save(f"{out}/report.json")
     asked = "both arms" if report.names == ["cot", "direct"] else "each strategy"
     figures = {f"Accuracy of {asked}, by kind of question": plot_accuracy(report)}
@@ -245,13 +252,20 @@ def _say(report, out):
     "A line for each group of questions"
     whole = report.to_dict()
     for group, s in {**(whole["groups"] or whole["families"]), "all": whole}.items():
-        shown = ((strategy_label(n), 100 * a["accuracy"]) for n, a in s["arms"].items())
         parts = [f"{group.replace('_', ' '):>9}  n {s['n']:>5,}"]
-        parts += [f"{label} {accuracy:5.1f}%" for label, accuracy in shown]
+        parts += [f"{strategy_label(name)} {_share(a)}" for name, a in s["arms"].items()]
         print("   ".join(parts + _difference(s)))
+    for name, found in report.extra.get("own_scores", {}).items():
+        print(f"\n{strategy_label(name)}:\n\n{own_table(found)}\n")
     print(f"report: {out}/report.json\n  page: {out}/index.html")
 
 # %% ../../nbs/13_commands/04_train.ipynb #n162e6af8
+def _share(arm):
+    "How many answers are wholly right; the mean score too, where some are right in part"
+    score = f", mean score {100 * arm['score']:.1f}%" * (arm["score"] - arm["accuracy"] > 1e-9)
+    return f"{100 * arm['accuracy']:5.1f}%{score}"
+
+
 def _difference(s):
     "How the first two of a summary differ, and how sure that is; nothing where there is one alone"
     if len(s["pair"]) < 2:

@@ -88,6 +88,7 @@ def run_card(
     n: int,  # rows
     history,  # of the training
     licence: str = "unknown",  # of the parts
+    cuts: str = "",  # what was left out, in a sentence
 ) -> CardFacts:
     "The facts of a model that was trained on rows, and not examined yet"
     tail = history.losses[-100:]
@@ -97,7 +98,8 @@ def run_card(
     return CardFacts(
         title=f"Trained on {told['source']}",
         tasks=f"The task {told.get('task') or 'questions'}, as minivlm_cot words it.",
-        data=f"{n:,} rows of {told['source']}, split `{told['split']}`, seed {told['seed']}.",
+        data=f"{n:,} rows of {told['source']}, split `{told['split']}`, seed {told['seed']}. "
+        f"{cuts}".strip(),
         training=f"From {parts}: {len(history.losses):,} steps in {seconds:.0f} s.",
         scores=[["", "nats per token"], loss],
         limits="Nobody has examined it yet: `minivlm_eval` does. The loss on what it has learned "

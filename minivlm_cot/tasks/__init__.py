@@ -13,7 +13,8 @@ from .detection import LABELS, MARKS, objects_text, read_objects, Reading, readi
 from .detection import score_readings
 from .box_grammar import box_automaton, BoxGrammar, write_answers
 from .detector import align_places, DetectorRecipe, examine_detector, find_objects
-from .detector import measure_detector, object_scores, train_detector, written_log_probs
+from .detector import measure_detector, object_scores, sure_readings, train_detector
+from .detector import written_log_probs
 from .vqa_scores import answer_kind, consensus, official_form, official_score, question_kind
 from .vqa_scores import vqa_report, vqa_table
 from .vqa_task import ask_about, picture_questions, PICTURE_KINDS, PictureQuestions
@@ -43,7 +44,8 @@ from .shortcuts import glance, guess_by_table, hide_picture, possible_answers, s
 from .shortcuts import swap_pictures
 from .several_taught import examine_several, several_controls, several_data, SeveralRecipe
 from .several_taught import teach_several, train_several
-from .named import asked_in, LESSONS, NAMED_TASKS, task_named, task_rows, teach_task
+from .named import asked_in, fit_task, LESSONS, NAMED_TASKS, own_scores, own_table, task_named
+from .named import task_rows, teach_task
 from .one_query import ask_query, ASKED, Choice, choose_task, learned_style, measure_queries
 from .one_query import query_exam, query_row, Reply, routed_tasks, score_by, SERVES, task_class
 from .one_query import taught_tasks, why_unread

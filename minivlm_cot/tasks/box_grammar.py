@@ -12,6 +12,7 @@ import torch
 from fastcore.basics import patch
 
 from ..core.basics import InputError, whole_number
+from ..model.vlm import MiniVLM
 from ..dataset.rows import example_image
 from ..generation.writing import Sampling
 from .detection import objects_text
@@ -25,6 +26,11 @@ def write_answers(
     allowed=None,  # (row of the batch, new tokens so far) → ids of tokens; None: all
 ) -> list:  # for each row the ids that were written, the end mark included
     "Write greedily, by transformers' `generate` where only some tokens are allowed"
+    if not isinstance(model, MiniVLM):
+        raise InputError(
+            "Token by token only a MiniVLM can be read: let a chat model find objects by a "
+            "strategy, as Direct() or minivlm_eval --task detection do."
+        )
     pictures, texts = [example_image(row) for row in rows], [row["question"] for row in rows]
     if allowed is None:
         sampling = Sampling(max_new_tokens)
