@@ -16,6 +16,7 @@ import docs  # noqa: E402
 import everything  # noqa: E402
 import jupyter  # noqa: E402
 import rhythm  # noqa: E402
+import series  # noqa: E402
 import sizes  # noqa: E402
 import tidy  # noqa: E402
 
@@ -148,6 +149,33 @@ def test_everything_goes_on_where_it_stopped(tmp_path, monkeypatch, capfd):
     assert set(json.loads((kept / "made.json").read_text())) == {"two"}
     with pytest.raises(SystemExit, match="There is no step three"):
         everything.main(["three"])
+
+
+def test_the_series_is_made_anew_in_a_new_folder(tmp_path, monkeypatch):
+    kept, done, hours = tmp_path / "kept", [], iter((0, 10, 100, 105))
+    kept.mkdir()
+    monkeypatch.setattr(series, "KEPT", kept)
+    monkeypatch.setattr(series.time, "time", lambda: next(hours))
+    monkeypatch.setattr(series, "stamp", lambda seconds: dict(seconds=seconds))
+
+    def lesson(out, results):
+        done.append(out)
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        results.write_text("{}")
+
+    monkeypatch.setattr(series, "STEPS", dict(captions=lesson))
+    (kept / "captions.json").write_text("{}")
+    series.main([])
+    assert not done, "there are results"
+    with pytest.raises(KeyboardInterrupt):
+        series.main([], tmp_path / "a")
+    series.main([], tmp_path / "a")
+    assert json.loads((kept / "captions.json").read_text())["made"]["seconds"] == 15
+    series.main([], tmp_path / "a")
+    assert done == [tmp_path / "a/captions"] * 2
+    steps = everything.commands(tmp_path)["series"]
+    assert steps[0][2:] == ["--runs", tmp_path / "series"]
 
 
 def test_results_say_where_they_come_from():

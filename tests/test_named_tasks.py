@@ -43,6 +43,7 @@ def test_a_task_with_one_style_is_examined_in_that_one(tmp_path, capsys, monkeyp
     wrong = dict(task="captions", strategies="chain", limit=3)
     assert "is asked as direct" in fails(capsys, minivlm_eval, **wrong)
     assert "no task 'poetry'" in fails(capsys, minivlm_eval, task="poetry")
+    assert "measure_multitask" in fails(capsys, minivlm_train, "run", task="captions,vqa")
 
 
 @pytest.mark.parametrize("task", ["captions", None])

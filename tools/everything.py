@@ -81,7 +81,7 @@ def commands(runs):
         "costs": [[python, ROOT / "tools/step_parts.py"]],
         "waiting": [[python, ROOT / "tools/waiting.py"]],
         "pictures": [[python, ROOT / "tools/pictures.py"]],
-        "series": [[python, ROOT / "tools/series.py"]],  # what has no results yet
+        "series": [[python, ROOT / "tools/series.py", "--runs", runs / "series"]],
         "study": [[python, ROOT / "tools/study.py"]],  # keeps what it once trained
         "home": [tool["home"]],
         "structure": [tool["structure"]],

@@ -2,6 +2,7 @@
 
 python tools/series.py                      what has no results in nbs/benchmarks yet
 python tools/series.py captions one_query   these alone, and anew what has results
+python tools/series.py --runs FOLDER        all that was not done in this folder yet, results or not
 
 captions    describe the picture: minutes                     → captions.json
 detection   find the objects, as JSON                         → detection.json
@@ -10,7 +11,8 @@ several     what changed between pictures                     → several.json
 multitask   three specialists, a generalist, chains behind it → multitask.json
 one_query   from the sentence to the score, by the generalist → one_query.json
 
-The models stay in runs/series, so that an interrupted one goes on where it stopped.
+The models stay in runs/series, or in the folder that is named, so that an interrupted one goes on
+where it stopped; what all of its parts took is counted.
 """
 
 import sys
@@ -28,7 +30,7 @@ RUNS = Path("runs/series")
 
 def measure_one_query(out, results):
     "Ask the generalist of the study by sentences"
-    base = RUNS / "multitask/all/model"
+    base = out.parent / "multitask/all/model"
     if not (base / "config.json").exists():
         sys.exit(f"There is no generalist in {base}: run python tools/series.py multitask first.")
     save_json(dict(tasks=measure_queries(*load_minivlm(base))), results)
@@ -44,18 +46,37 @@ STEPS = dict(
 )  # name → a function of out and results
 
 
-def main(wanted):
+def do(name, runs, place):
+    "Do one step; what it took so far counts too if it was stopped"
+    runs.mkdir(parents=True, exist_ok=True)
+    spent, began = read(runs / "spent.json"), time.time()
+    try:
+        STEPS[name](out=runs / name, results=place)
+    finally:
+        spent[name] = spent.get(name, 0) + time.time() - began
+        write(spent, runs / "spent.json")
+    write(read(place) | dict(made=stamp(spent.pop(name))), place)
+    write(spent, runs / "spent.json")  # done: another time counts from nothing
+
+
+def main(wanted, runs=None):
     "Do the steps that have no results, or those that are wanted"
     if unknown := [name for name in wanted if name not in STEPS]:
         sys.exit(f"There is no step {', '.join(unknown)}: use {', '.join(STEPS)}.")
     for name in wanted or STEPS:
-        place, began = KEPT / f"{name}.json", time.time()
-        if not wanted and place.exists():
+        place = KEPT / f"{name}.json"
+        done = place if runs is None else runs / f"{name}.json"
+        if not wanted and done.exists():
             continue
         print(name)
-        STEPS[name](out=RUNS / name, results=place)
-        write(read(place) | dict(made=stamp(time.time() - began)), place)
+        do(name, runs or RUNS, place)
+        if done != place:
+            write(read(place), done)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    words = sys.argv[1:]
+    if words[:1] == ["--runs"] and len(words) > 1:
+        main(words[2:], Path(words[1]))
+    else:
+        main(words)

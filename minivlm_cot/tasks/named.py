@@ -44,6 +44,11 @@ def task_named(
     "The task that is called so, reading a source"
     if name is None:
         return task_for(source)
+    if "," in name or name == "multitask":
+        raise InputError(
+            "A command teaches or asks one task at a time: several in one training are taught "
+            "from Python, by measure_multitask, or MixedDataset for a mixture of your own."
+        )
     if name not in NAMED_TASKS:
         raise InputError(f"There is no task {name!r}: use {', '.join(NAMED_TASKS)}.")
     kind = NAMED_TASKS[name]
