@@ -212,6 +212,12 @@ def test_a_short_run_trains_examines_and_keeps(tmp_path):
     assert len(found["losses"]) == 2 and found["test"]["captions"] == 4
     assert found["ood_pairs"]["captions"] == found["untaught"]["captions"] == 2
     load_minivlm(tmp_path / "run" / "model", device="cpu")
+    place = tmp_path / "run/run/metrics.jsonl"
+    first, *others = place.read_text().splitlines()
+    slow = json.dumps(json.loads(first) | dict(seconds=5000.0))
+    place.write_text("\n".join([slow, *others]) + "\n")
+    again = train_captions(tmp_path / "run", recipe, tmp_path / "kept.json", "cpu", progress=False)
+    assert again["seconds"] > 5000, "what an earlier part took counts too"
     with pytest.raises(InputError, match="pictures"):
         train_captions(tmp_path / "run", CaptionRecipe(pictures=-1))
 

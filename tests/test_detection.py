@@ -19,7 +19,8 @@ from minivlm_cot.tasks.boxes import average_precision, box_iou, match_boxes, sce
 from minivlm_cot.tasks.boxes import score_boxes, thing_box
 from minivlm_cot.tasks.detection import add_marks, Detection, INSTRUCTIONS, LABELS, objects_text
 from minivlm_cot.tasks.detection import read_objects, reading_order, score_readings
-from minivlm_cot.tasks.detector import DetectorRecipe, find_objects, object_scores, train_detector
+from minivlm_cot.tasks.detector import DetectorRecipe, find_objects, object_scores
+from minivlm_cot.tasks.detector import sure_readings, train_detector
 
 TRUE = scene_objects(scene_examples(3, "test")[2]["scene"])
 
@@ -285,6 +286,15 @@ def test_a_detector_from_training_to_scores(tmp_path):
     assert scores and max(scores) < 0
     alone = find_objects(again, its, rows, 60, grammar, batch_size=1)
     assert [r.text for r in alone] == [r.text for r in found]
+
+
+def test_letters_of_several_tokens_are_read_as_they_were_written():
+    vlm = load_minivlm(device="cpu")
+    row = Detection().rows("test", 1)[0] | dict(labels=())
+    said = objects_text([dict(label="café", bbox=(0.1, 0.1, 0.2, 0.2))])
+    (reading,) = sure_readings(*vlm, [row], [said])
+    assert [o["label"] for o in reading.objects] == ["caf\u00e9"]
+    assert reading.text == said and reading.objects[0]["score"] < 0
 
 
 def test_a_chat_model_is_refused_by_name():

@@ -121,8 +121,8 @@ def _train_on_rows(options):
     model, processor = _parts(o, own_device(o.device))
     if o.light:
         check_named(model, language=bool(o.lora))  # better now than after the training
-    room = room_for(model, o.max_length)
-    task, cuts = fit_task(task, rows, model, processor, room) if o.task else (None, "")
+    how = room_for(model, o.max_length), not o.lora  # LoRA leaves the table of words as it is
+    task, cuts = fit_task(task, rows, model, processor, *how) if o.task else (None, "")
     if o.lora:
         model = add_lora(model, o.lora)
     data = _items(rows, model, processor, o, task)

@@ -117,7 +117,7 @@ def sure_readings(
     processor,
     rows: list,  # detection rows
     texts: list,  # for each what was written
-    batch_size: int = 8,
+    batch_size: int = 4,  # a large vocabulary takes much room
 ) -> list:  # of `Reading`, whose objects have scores
     "Read answers that are there already, and ask how sure the model is of each object"
     out = []
@@ -126,6 +126,11 @@ def sure_readings(
         written = prompt_ids(processor.tokenizer, texts[k : k + batch_size])
         sure = written_log_probs(model, processor, some, written)
         out += [_scored(processor.tokenizer, *each) for each in zip(some, written, sure)]
+        for n, log_p in enumerate(sure, k):
+            if out[n].text != texts[n]:  # a letter of several tokens: one score for the answer
+                out[n] = read_objects(texts[n], rows[n].get("labels", ()))
+                score = float(np.mean(log_p or [0.0]))
+                out[n].objects = [o | dict(score=score) for o in out[n].objects]
     return out
 
 # %% ../../nbs/09_tasks/05_detector.ipynb #ce172bec6

@@ -172,11 +172,13 @@ def fit_task(
     model,  # a MiniVLM
     processor,
     most: int | None,  # tokens that a text may have; None: any number
+    marks: bool = True,  # give the fixed parts of lists tokens of their own, which must be learned
 ) -> tuple:  # (the task, what the card shall say about it)
     "Make a task ready for a model: lists of boxes are cut by objects, never within one"
     if not isinstance(task, Detection):
         return task, ""
-    add_marks(model, processor)
+    if marks:
+        add_marks(model, processor)
     if most is None:
         return task, ""
     asked = max(map(len, prompt_ids(processor.tokenizer, list(INSTRUCTIONS))))
