@@ -6,6 +6,7 @@ import random
 import re
 
 import pytest
+from datasets import Dataset, DatasetDict
 from PIL import Image
 
 from minivlm_cot.core import InputError, load_json
@@ -241,6 +242,37 @@ def test_every_caption_of_the_table_is_read_or_named(tmp_path):
         (tmp_path / name).unlink()
     with pytest.raises(InputError, match="no picture with a caption"):
         captioned_pictures("flickr8k", folder=tmp_path)
+
+
+@pytest.mark.parametrize("form", ["save_to_disk", "parquet", "one split"])
+def test_a_copy_of_the_hubs_table_is_read(tmp_path, capsys, form):
+    tables = {}
+    for split in ("train", "test"):
+        rows = [{f"caption_{k}": f"A {split} picture, {k}" for k in range(5)} for _ in range(2)]
+        pictures = [Image.new("RGB", (16, 16), c) for c in ("red", "blue")]
+        rows = [row | dict(image=picture) for row, picture in zip(rows, pictures)]
+        tables[split] = Dataset.from_list(rows)
+    if form == "save_to_disk":
+        DatasetDict(tables).save_to_disk(str(tmp_path))
+    elif form == "one split":
+        tables["test"].save_to_disk(str(tmp_path / "a/table"))
+    else:
+        (tmp_path / "data").mkdir()
+        for split, table in tables.items():
+            table.to_parquet(tmp_path / "data" / f"{split}-00000-of-00001.parquet")
+    folder = tmp_path / "a/table" if form == "one split" else tmp_path
+    rows = captioned_pictures("flickr8k", "test", folder=folder)
+    assert [row["captions"][4] for row in rows] == ["A test picture, 4"] * 2
+    assert ("does not name the split" in capsys.readouterr().out) == (form == "one split")
+    if form != "one split":
+        with pytest.raises(InputError, match="no split 'validation'|split 'validation' below"):
+            captioned_pictures("flickr8k", "validation", folder=folder)
+    if form == "parquet":
+        (tmp_path / "data/test-00000-of-00001.parquet").write_bytes(b"no table")
+        with pytest.raises(InputError, match="The table in .* cannot be read"):
+            captioned_pictures("flickr8k", "test", folder=folder)
+    with pytest.raises(InputError, match="Drawn scenes are no files"):
+        captioned_pictures("scenes")
 
 
 def test_real_captions_are_all_read_and_missing_pictures_named(tmp_path):

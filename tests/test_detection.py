@@ -100,6 +100,10 @@ def test_nothing_is_guessed():
     for end in range(len(whole)):
         assert read_objects(whole[:end]).why == "broken JSON", whole[:end]
     assert read_objects(whole).valid
+    again = whole.replace('"bbox"', '"label": "x", "bbox"', 1)
+    for twice in ('{"objects": [], ' + whole[1:], again):
+        assert read_objects(twice).why == "broken JSON"  # which of the two was meant?
+    assert read_objects('{"objects": NaN}').why == "broken JSON"
     broken = [read_objects(whole[:-1], LABELS)] + [read_objects(whole, LABELS)] * 3
     scores = score_readings(broken, [dict(objects=TRUE)] * 4, ap=False)
     assert scores["valid_json"]["value"] == 0.75 and scores["faults"] == {"broken JSON": 1}
@@ -176,6 +180,8 @@ def test_coco_reads_or_names(tmp_path, capsys):
     odd = {
         "stands for a crowd": dict(iscrowd=1),
         "not four numbers": dict(bbox=[1, 2]),
+        "box is 1234": dict(bbox="1234"),
+        "box is [True": dict(bbox=[True, 0, 1, 1]),
         "not finite": dict(bbox=[1, 2, float("nan"), 4]),
         "no size": dict(bbox=[1, 1, -3, 4]),
         "beyond the picture": dict(bbox=[70, 1, 30, 4]),
@@ -187,6 +193,16 @@ def test_coco_reads_or_names(tmp_path, capsys):
     (tmp_path / "a" / "val2017" / "000000000007.jpg").write_bytes(b"no picture")
     with pytest.raises(InputError, match="no usable picture"):
         load_boxes("coco", "validation", folder=tmp_path / "a")
+
+
+def test_boxes_that_name_no_split_are_said_to_be_taken_whole(tmp_path, capsys):
+    file = coco_folder(tmp_path / "a") / "instances_val2017.json"
+    load_boxes("coco", "validation", folder=tmp_path / "a")
+    assert capsys.readouterr().out == ""
+    file.rename(tmp_path / "a" / "instances.json")
+    for split in ("train", "test"):
+        load_boxes("coco", split, folder=tmp_path / "a")
+        assert f"instances.json does not name the split {split}" in capsys.readouterr().out
 
 
 def test_coco_photographs_by_format(tmp_path):
@@ -243,6 +259,12 @@ def test_the_grammar_knows_every_target():
         assert grammar.walk(ids) == grammar.done
         for n in range(len(ids)):
             assert ids[n] in grammar.allowed(ids[:n], 300)
+    edge = [dict(label="red ball", bbox=(0.9999, 0.9999, 0.0001, 0.0001))]
+    ids = processor.tokenizer(f" {objects_text(edge)}", add_special_tokens=False)["input_ids"]
+    assert grammar.walk(ids) == grammar.done and read_objects(objects_text(edge), LABELS).valid
+    assert not read_objects(objects_text(edge), LABELS).faults
+    with pytest.raises(InputError, match="at least one label"):
+        BoxGrammar(processor.tokenizer, [])
     for broken in (text[:-1] + "]", text.replace("0.", "2.", 1), text.replace("red", "rod")):
         if broken != text:
             ids = processor.tokenizer(broken, add_special_tokens=False)["input_ids"]

@@ -79,6 +79,23 @@ def test_coco_captions_of_both_years_are_asked_about(tmp_path):
     )
 
 
+def test_a_file_that_names_no_split_is_said_to_be_taken_whole(tmp_path, capsys):
+    root = coco(tmp_path, ["2017"])
+    annotations = root / "annotations"
+    named = annotations / "captions_val2017.json"
+    load_examples("coco_captions", "validation", folder=named)
+    assert capsys.readouterr().out == ""
+    load_examples("coco_captions", "train", folder=named)
+    assert "captions_val2017.json does not name the split train" in capsys.readouterr().out
+    own = write(tmp_path / "own" / "captions_1.json", named.read_text(encoding="utf-8"))
+    for split in SPLITS:
+        (row,) = load_examples("coco_captions", split, folder=own.parent, pictures=False)
+        assert row["caption"] == "val2017"
+        said = capsys.readouterr().out
+        assert f"does not name the split {split}: all of it is taken" in said
+        assert "split_by_picture" in said
+
+
 def test_coco_captions_of_another_split_are_not_taken(tmp_path):
     write(
         tmp_path / "captions_train2014.json",

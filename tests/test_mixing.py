@@ -7,7 +7,7 @@ from minivlm_cot.core import InputError
 from minivlm_cot.core.contracts import Callback
 from minivlm_cot.dataset import Questions
 from minivlm_cot.model import load_minivlm
-from minivlm_cot.real.older import import_checkpoint
+from minivlm_cot.real.adopting import build_from_base
 from minivlm_cot.tasks.captions import Captions
 from minivlm_cot.tasks.mixing import deal, MixedDataset, Mixture, share_out
 from minivlm_cot.tasks.one_for_all import save_base
@@ -103,12 +103,15 @@ def test_texts_behind_one_picture_are_of_one_task():
         assert abs(alone[name] - loss) < 1e-3 * (1 + loss)
 
 
-def test_the_base_in_the_older_form_says_the_same(tmp_path):
+def test_the_base_in_the_older_form_says_the_same(tmp_path, monkeypatch):
     model, processor = load_minivlm(device="cpu")
     model.config.drop_cls = False
     path = save_base(model, processor, tmp_path / "mini-vlm-multitask")
-    parts = {part: str(path.parent / part) for part in ("vision", "language")}
-    older, own = import_checkpoint(path, device="cpu", **parts)
+    for part in ("vision", "language"):  # other folders of these names are not meant
+        (tmp_path / "elsewhere" / part).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    older, own, found = build_from_base(tmp_path, device="cpu")
+    assert found == path
     newer, _ = load_minivlm(path.parent, device="cpu")
     row = Captions().rows("test", 1)[0]
     asked = dict(

@@ -1,10 +1,12 @@
 "Tasks by their names: taught and examined from the command line"
 
 import json
+import sys
 
 import pytest
+from PIL import Image
 from test_commands import fails
-from test_layouts import flickr, vqa
+from test_layouts import flickr, nlvr, vqa
 
 from minivlm_cot.commands import minivlm_ask, minivlm_draw, minivlm_eval, minivlm_train
 from minivlm_cot.core import package_file
@@ -35,15 +37,37 @@ def test_a_lesson_is_taught_and_examined(tmp_path, capsys, monkeypatch):
     assert "short is for" in fails(capsys, minivlm_train, "more", task="several", short=True)
 
 
-def test_a_task_with_one_style_is_examined_in_that_one(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("task", ["captions", "detection", "vqa"])
+def test_a_task_with_one_style_is_examined_in_that_one(tmp_path, monkeypatch, task):
     monkeypatch.chdir(tmp_path)
-    minivlm_eval(task="captions", limit=3, out="exam")
-    assert Report.load("exam/report.json").names == ["direct"]
+    minivlm_eval(task=task, limit=3, out="exam")
+    report = Report.load("exam/report.json")
+    assert (report.names, len(report.rows)) == (["direct"], 3)
     assert (tmp_path / "exam/index.html").exists()
+
+
+def test_what_cannot_be_examined_is_said_before_anything_is_asked(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     wrong = dict(task="captions", strategies="chain", limit=3)
     assert "is asked as direct" in fails(capsys, minivlm_eval, **wrong)
     assert "no task 'poetry'" in fails(capsys, minivlm_eval, task="poetry")
     assert "measure_multitask" in fails(capsys, minivlm_train, "run", task="captions,vqa")
+    monkeypatch.setitem(sys.modules, "pycocoevalcap.bleu.bleu", None)  # as if it were missing
+    files = dict(source="flickr8k", folder=str(flickr(tmp_path / "data")))
+    said = fails(capsys, minivlm_eval, task="captions", **files)
+    assert "pip install pycocoevalcap" in said and "asking" not in said
+
+
+def test_nlvr_is_learned_as_three_pictures(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = nlvr(tmp_path / "nlvr")
+    for path in root.rglob("*.png"):
+        Image.new("RGB", (400, 100), "grey").save(path)
+    how = dict(source="nlvr", folder=str(root), base=str(package_file("ready")), epochs=1)
+    minivlm_train("run", task="several", **how)
+    assert "direct: 1" in capsys.readouterr().out
+    config = load_minivlm("run/model", device="cpu")[0].config
+    assert (len(config.image_markers), config.taught_tasks) == (4, ["several pictures"])
 
 
 @pytest.mark.parametrize("task", ["captions", None])

@@ -12,6 +12,7 @@ from minivlm_cot.evaluation.exam import blind_row
 from minivlm_cot.generation import ask_all, AskOptions, Chain, Direct, rank_choices
 from minivlm_cot.model import load_minivlm
 from minivlm_cot.scenes import scene_examples
+from minivlm_cot.tasks import swap_pictures
 from minivlm_cot.training import epoch_batches, TrainConfig, train_cot_vlm
 from minivlm_cot.training.features import cache_dataset
 from minivlm_cot.visualization import picture_of
@@ -127,3 +128,8 @@ def test_blind_rows_are_grey_in_every_picture_and_figures_show_all():
     grey = blind_row(ROWS[2])
     assert [i.getcolors()[0][1] for i in grey["images"]] == [(127, 127, 127)] * 3
     assert picture_of(ROWS[2]).width > 3 * IMAGES[0].width
+
+
+def test_pictures_of_unknown_scenes_are_not_swapped():
+    with pytest.raises(InputError, match="q2 has no scenes and program"):
+        swap_pictures(ROWS[2])

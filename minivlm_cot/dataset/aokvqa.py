@@ -70,6 +70,7 @@ def _read_aokvqa(folder, split, images):
         f"A-OKVQA's {split} questions",
         rf"aokvqa_v1p0_{_short(split)}\.json(\.gz)?",
         rf"[^/]*a-?ok-?vqa[^/]*{_split_words(split)}[^/]*\.jsonl?(\.gz)?",
+        split=split,
     )
     for row in _records(path):
         yield _with(row, image=lambda r: _coco(folder, images, r.get("image_id"), path, split))

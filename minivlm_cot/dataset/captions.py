@@ -92,6 +92,7 @@ def _read_coco_captions(folder, split, images):
         rf"captions_{_short(split)}20\d\d\.json(\.gz)?",
         rf"(?=[^/]*{_split_words(split)}){no}[^/]*captions[^/]*\.json(\.gz)?",
         rf"(?=[^/]*$){_NO_SPLIT}{no}[^/]*captions[^/]*\.json(\.gz)?",
+        split=split,
     )
     for a in _records(path, "annotations"):
         yield _with(

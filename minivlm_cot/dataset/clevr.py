@@ -148,6 +148,7 @@ def _read_clevr(folder, split, images):
         rf"CLEVR_{short}_questions\.json(\.gz)?",
         rf"(?=[^/]*{_split_words(split)})[^/]*question[^/]*\.jsonl?(\.gz)?",
         rf"(?=[^/]*$){_NO_SPLIT}[^/]*question[^/]*\.jsonl?(\.gz)?",
+        split=split,
     )
     # of a file in CLEVR's own folder, scenes and images lie beside that folder
     above = home.parent if folder.is_file() and home.name == "questions" else home

@@ -92,6 +92,7 @@ def _read_nlvr(folder, split, images):
         rf"{names}/{names}\.jsonl?(\.gz)?",
         rf"{names}\.jsonl?(\.gz)?",
         rf"[^/]*{names}[^/]*\.jsonl?(\.gz)?",
+        split=split,
     )
     stem = path.name.split(".")[0]
     home = folder if folder.is_dir() else folder.parent
@@ -159,6 +160,7 @@ def _read_viquae(folder, split, images):
         rf"{split}\.jsonl(\.gz)?",
         rf"{name}\.jsonl?(\.gz)?",
         rf"[^/]*viquae[^/]*{name}[^/]*\.jsonl?(\.gz)?",
+        split=split,
     )
     homes = dict.fromkeys([path.parent, path.parent.parent, folder])
     places = [home / name for home in homes for name in ("images", "Commons")]

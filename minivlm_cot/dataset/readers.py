@@ -110,10 +110,10 @@ def _split_words(split, more=""):
 _NO_SPLIT = "".join(f"(?!.*{_split_words(split, '[ab]?')})" for split in _PARTS)
 
 # %% ../../nbs/04_dataset/05_readers.ipynb #bf76b0c54
-def _find(folder, what, *patterns, needed=True, ours=None):
+def _find(folder, what, *patterns, needed=True, ours=None, split=None):
     "The file of the first pattern that any fits, if it is `ours`; a sentence for none or several"
     if folder.is_file():
-        return folder
+        return _told(folder, split)
     files = sorted(
         (p for p in folder.rglob("*") if _DATA.fullmatch(p.name) and p.is_file()),
         key=lambda p: (len(p.parts), p),
@@ -136,7 +136,7 @@ def _find(folder, what, *patterns, needed=True, ours=None):
                 "Give the one that is meant as the folder."
             )
         if found:
-            return found[0]
+            return _told(found[0], split)
     if not needed:
         return None
     there = (
@@ -149,6 +149,59 @@ def _find(folder, what, *patterns, needed=True, ours=None):
 # %% ../../nbs/04_dataset/05_readers.ipynb #bf76b0c55
 def _some(names):
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _told(path, split):
+    "The path; where neither file nor folder names the split, a line says that all of it is taken"
+    name = f"{path.parent.name}/{path.name}"
+    if split in _PARTS and not re.search(_split_words(split), name, re.I):
+        print(
+            f"{path} does not name the split {split}: all of it is taken, and would be for any "
+            "other. For a fair exam give each split a file, or part the rows by split_by_picture."
+        )
+    return path
+
+# %% ../../nbs/04_dataset/05_readers.ipynb #bf76b0c57
+_SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` writes
+
+
+def _holds_table(folder):
+    "Is there a copy of a table of the hub, saved by `datasets` or as the hub has it?"
+    tables = (p for place in ("*.parquet", "data/*.parquet") for p in folder.glob(place))
+    return folder.is_dir() and (any((folder / f).exists() for f in _SAVED) or any(tables))
+
+
+def _of_split(tables, split):
+    if split not in tables:
+        raise InputError(f"There is no split {split!r}: there are {', '.join(map(str, tables))}.")
+    return tables[split]
+
+# %% ../../nbs/04_dataset/05_readers.ipynb #bf76b0c58
+def _table(folder, split):
+    "The rows of a split in a copy of a table"
+    try:
+        return _saved(folder, split)
+    except InputError:
+        raise
+    except Exception as e:
+        said = (str(e).strip().splitlines() or [type(e).__name__])[0]
+        raise InputError(f"The table in {folder} cannot be read ({said}).") from None
+
+
+def _saved(folder, split):
+    from datasets import load_dataset, load_from_disk
+
+    if any((folder / f).exists() for f in _SAVED):
+        held = load_from_disk(str(folder))
+        if isinstance(held, dict):
+            return _of_split(held, split)
+        _told(folder, split)
+        return held
+    own, files = _split_words(split), sorted(folder.rglob("*.parquet"))
+    files = [str(p) for p in files if re.search(own, p.relative_to(folder).as_posix(), re.I)]
+    if not files:
+        raise InputError(f"There is no table (*.parquet) of the split {split!r} below {folder}.")
+    return load_dataset("parquet", data_files=files, split="train")
 
 # %% ../../nbs/04_dataset/05_readers.ipynb #dcf5b65c
 def _with(record, **finders):  # field → how to find it

@@ -17,7 +17,7 @@ from ..core.basics import InputError, progress_bar as tqdm
 from ..core.records import fingerprint
 from ..scenes.examples import scene_examples
 from .rows import as_text, check_example, example_image, is_answered
-from .readers import Rows
+from .readers import _holds_table, _table, Rows
 from .aokvqa import _convert_aokvqa, _read_aokvqa
 from .vqa import _convert_vqa, _read_okvqa, _read_vqa
 from .clevr import _convert_clevr, _read_clevr
@@ -162,7 +162,7 @@ def load_examples(  # noqa: PLR0913
     source: str = "scenes",  # "scenes" or a key of `SOURCES`
     split: str = "train",  # train, validation, test; daquar: also fit; scenes: also ood_objects, …
     limit: int | None = None,  # at most so many usable rows
-    folder=None,  # a local copy: a folder, or one file in it; None: the hub
+    folder=None,  # a local copy: a folder of files or of a saved table, or one file; None: the hub
     images=None,  # where the pictures are, if not in the folder or beside it
     stream: bool = True,  # fetch rows from the hub as they are needed, not the whole split first
     answers: bool = True,  # leave out rows without a published answer; to predict, keep them
@@ -177,8 +177,8 @@ def load_examples(  # noqa: PLR0913
         raise InputError(f"Unknown source {source!r}: use one of scenes, {', '.join(SOURCES)}.")
     if folder is not None and not _is_there(folder):
         raise InputError(f"There is no {folder} to read {source} from.")
-    if folder is None:
-        records = _from_hub(source, split, stream)
+    if folder is None or SOURCES[source].hub and _holds_table(Path(folder)):
+        records = _from_hub(source, split, stream, folder)
     else:
         records = SOURCES[source].read(Path(folder), split, images)
     try:
@@ -195,8 +195,8 @@ def load_examples(  # noqa: PLR0913
     return rows
 
 # %% ../../nbs/04_dataset/11_sources.ipynb #a978a4d6
-def _from_hub(source, split, stream):
-    "Records of a source from the hub, pictures as bytes"
+def _from_hub(source, split, stream, folder=None):
+    "Records of a source from the hub, or from a copy of its table; pictures as bytes"
     from datasets import Image, load_dataset
 
     name = SOURCES[source].hub
@@ -207,14 +207,17 @@ def _from_hub(source, split, stream):
         )
     theirs = (SOURCES[source].splits or {}).get(split, split)
     try:
-        rows = load_dataset(name, split=theirs, streaming=stream)
+        how = dict(split=theirs, streaming=stream)
+        rows = load_dataset(name, **how) if folder is None else _table(Path(folder), theirs)
         for column, kind in (rows.features or {}).items():
             if isinstance(kind, Image):
                 rows = rows.cast_column(column, Image(decode=False))
         for record in rows:
             yield {field: _undecoded(value) for field, value in record.items()}
+    except InputError:
+        raise
     except Exception as e:
-        raise InputError(_hub_trouble(name, e)) from None
+        raise InputError(_hub_trouble(folder or name, e)) from None
 
 
 def _undecoded(value):

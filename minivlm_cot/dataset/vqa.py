@@ -174,9 +174,8 @@ def _vqa_file(source, folder, split, kind, needed=True):
         loose.format(_split_words(split)),
         rf"{others}(?=[^/]*{_split_words(split)})[^/]*{kind[:6]}[^/]*\.jsonl?(\.gz)?",
     ]
-    return _find(
-        folder, f"{source}'s {kind}s of {split}", exact, *both, needed=needed, ours=_only(source)
-    )
+    how = dict(needed=needed, ours=_only(source), split=split if kind == "question" else None)
+    return _find(folder, f"{source}'s {kind}s of {split}", exact, *both, **how)
 
 # %% ../../nbs/04_dataset/07_vqa.ipynb #75c0be669
 def _join(question, answers):

@@ -65,7 +65,7 @@ def import_checkpoint(
 ) -> tuple:  # (MiniVLM, MiniVLMProcessor)
     "Build a model from a checkpoint of the older kind: 197 tokens, CLS kept, nothing pooled"
     state, path = read_old_checkpoint(path), Path(path)
-    vision, language = _named_parts(state, vision, language)
+    vision, language = _named_parts(path, state, vision, language)
     projector, words = (state[part] for part in _WEIGHTS)
     seen, inner, spoken = _projector_widths(projector, path)
     config = _language_config(language, words)
@@ -92,12 +92,17 @@ def import_checkpoint(
     return model.eval(), processor
 
 # %% ../../nbs/11_real/03_older.ipynb #2e2062c74
-def _named_parts(state, vision, language):
+def _named_parts(path, state, vision, language):
     "What the caller names comes first, then what the file says, then the usual parts"
     says = state.get("config") if isinstance(state.get("config"), dict) else {}
+
+    def told(field, usual):  # a folder beside the file comes before one of the same name elsewhere
+        name = says.get(field) or usual
+        return _beside(path, str(name), name)
+
     return (
-        vision or says.get("vision_model_name", "google/vit-base-patch16-224"),
-        language or says.get("lm_model_name", "HuggingFaceTB/SmolLM-135M"),
+        vision or told("vision_model_name", "google/vit-base-patch16-224"),
+        language or told("lm_model_name", "HuggingFaceTB/SmolLM-135M"),
     )
 
 

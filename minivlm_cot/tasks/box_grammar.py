@@ -7,6 +7,7 @@ __all__ = ['write_answers', 'box_automaton', 'BoxGrammar']
 
 # %% ../../nbs/09_tasks/05_box_grammar.ipynb #c6864e82f
 import json
+import math
 
 import torch
 from fastcore.basics import patch
@@ -115,6 +116,9 @@ class BoxGrammar:
     "Which tokens may come next, so that an answer can still become valid"
 
     def __init__(self, tokenizer, labels):
+        labels = list(labels)
+        if not labels:
+            raise InputError("A grammar without labels can name nothing: give at least one label.")
         self.moves, self.done = box_automaton(labels)
         self.trie, self.eos = _token_trie(tokenizer), tokenizer.eos_token_id
         self._tokens, self._left = {}, None  # what was found out already
@@ -197,7 +201,7 @@ def _distances(self: BoxGrammar):
 def allowed(self: BoxGrammar, ids, limit: int) -> list:  # of token ids
     "What may come behind these new tokens, if there may be `limit` of them in all"
     after, room = self.tokens(self.walk(ids)), limit - len(ids) - 1
-    return [i for i, s in after.items() if self.left[s] <= room] or [self.eos]
+    return [i for i, s in after.items() if self.left.get(s, math.inf) <= room] or [self.eos]
 
 
 @patch

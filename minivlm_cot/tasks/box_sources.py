@@ -7,14 +7,14 @@ __all__ = ['BOX_SOURCES', 'box_in_shares', 'BoxRows', 'load_boxes']
 
 # %% ../../nbs/09_tasks/04_box_sources.ipynb #c3ca92115
 import math
-import re
 from collections import defaultdict
 from pathlib import Path
 
 from ..core.basics import InputError
 from ..core.pictures import open_image
 from ..dataset.aokvqa import _coco, _short
-from ..dataset.readers import _file, _find, _NO_SPLIT, _split_words, read_records, Rows
+from ..dataset.readers import _file, _find, _NO_SPLIT, _of_split
+from ..dataset.readers import _split_words, _table, read_records, Rows
 from ..dataset.rows import as_text
 from ..dataset.sources import _hub_trouble, _undecoded
 
@@ -26,6 +26,8 @@ def box_in_shares(
 ) -> tuple:  # the same in shares of the sides, cut at the edges
     "Read a box, or say why it is none"
     try:
+        if isinstance(bbox, (str, bytes)) or any(isinstance(v, bool) for v in bbox):
+            raise TypeError("digits of a text, or yes and no")
         x, y, w, h = (float(v) for v in bbox)
     except (TypeError, ValueError):
         raise InputError(f"its box is {str(bbox)[:60]}, not four numbers") from None
@@ -111,6 +113,7 @@ def _coco_file(folder, split):
         rf"(?=[^/]*{_split_words(split)})[^/]*instances[^/]*\.json(\.gz)?",
         rf"{_split_words(split)}/_annotations\.coco\.json(\.gz)?",
         rf"(?=[^/]*$){_NO_SPLIT}[^/]*(instances|_annotations)[^/]*\.json(\.gz)?",
+        split=split,
     )
     held = read_records(path)
     lists = ("images", "annotations", "categories")
@@ -186,38 +189,18 @@ def _hub_boxes(objects, names):
 # %% ../../nbs/09_tasks/04_box_sources.ipynb #c2c73548b
 def _hub_table(folder, split, name):
     "The rows of a split: of a dict of tables, of a folder, or of the hub"
-    from datasets import load_dataset, load_from_disk
+    from datasets import load_dataset
 
     if isinstance(folder, dict):
-        if split not in folder:
-            raise InputError(
-                f"There is no split {split!r}: there are {', '.join(map(str, folder))}."
-            )
-        return folder[split]
+        return _of_split(folder, split)
     try:
-        if folder is None:
-            return load_dataset(name, split=split)
-        folder = Path(folder)
-        if any((folder / f).exists() for f in ("dataset_dict.json", "state.json")):
-            held = load_from_disk(str(folder))
-            return _hub_table(held, split, name) if isinstance(held, dict) else held
-        files = sorted(p for p in folder.rglob("*.parquet") if _named(p, split, folder))
-        if not files:
-            raise InputError(
-                f"There is no table (*.parquet) of the split {split!r} below {folder}."
-            )
-        return load_dataset("parquet", data_files=[str(f) for f in files], split="train")
+        return load_dataset(name, split=split) if folder is None else _table(Path(folder), split)
     except InputError:
         raise
     except Exception as e:
         raise InputError(_hub_trouble(folder or name, e)) from None
 
 # %% ../../nbs/09_tasks/04_box_sources.ipynb #cbccc491a
-def _named(path, split, folder):
-    "Does the file's name, or that of its folder, say the split?"
-    return bool(re.search(_split_words(split), path.relative_to(folder).as_posix(), re.I))
-
-
 def _hub_rows(rows, table, split, limit):
     "Each row of a table with its boxes"
     from datasets import Image

@@ -26,6 +26,8 @@ def captioned_pictures(
     image_folder=None,  # where the pictures are, if not in the folder or beside it
 ) -> Rows:  # one row for each picture, with all its `captions`; what is missing by name
     "Captioned pictures, in the order in which the file first names them"
+    if source == "scenes":
+        raise InputError("Drawn scenes are no files: Captions().rows() draws and describes them.")
     told = load_examples(source, split, None, folder, image_folder, pictures=False)
     found = {}
     for row in told:

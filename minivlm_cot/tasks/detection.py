@@ -59,11 +59,12 @@ def reading_order(
 def objects_text(
     objects: list,  # dicts with label and bbox
 ) -> str:
-    "The answer: JSON in one line, three decimals; no box is thinner than a thousandth"
+    "The answer: JSON in one line, three decimals; no box begins at 1 or is thinner than 0.001"
     parts = []
     for o in objects:
         x, y, w, h = o["bbox"]
-        numbers = ", ".join(f"{v:.3f}" for v in (x, y, max(w, 0.001), max(h, 0.001)))
+        inside = min(x, 0.999), min(y, 0.999), max(w, 0.001), max(h, 0.001)
+        numbers = ", ".join(f"{v:.3f}" for v in inside)
         parts.append(f'{{"label": {json.dumps(o["label"])}, "bbox": [{numbers}]}}')
     return f'{{"objects": [{", ".join(parts)}]}}'
 
@@ -145,13 +146,17 @@ def _box_fault(label, bbox, labels):
     return None if min(x, y) >= 0 and max(x + w, y + h) < 1.0015 else "outside"
 
 # %% ../../nbs/09_tasks/04_detection.ipynb #c4fba4636
-def _no_constant(name):
-    raise ValueError(f"{name} is no JSON")
+def _once(pairs):
+    "A key that occurs twice has no one meaning"
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(pairs)
+    return dict(pairs)
 
 
 def _listed(text):
     "Each object of a valid answer with its place in the text; ValueError for any other"
-    decoder = json.JSONDecoder(parse_constant=_no_constant)
+    # NaN is no JSON, and no int
+    decoder = json.JSONDecoder(parse_constant=int, object_pairs_hook=_once)
     whole = decoder.decode(text)
     if not isinstance(whole, dict) or list(whole) != ["objects"]:
         raise KeyError("objects")

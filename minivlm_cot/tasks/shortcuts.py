@@ -127,6 +127,11 @@ def swap_pictures(
     order: list | None = None,  # numbers of the pictures in their new order; None: reversed
 ) -> dict:  # the same question with the answer and chain that are right now
     "The row with its pictures in another order"
+    if not row.get("scenes") or not row.get("program"):
+        raise InputError(
+            f"Question {row.get('question_id')} has no scenes and program, so what is right in "
+            "another order is not known: swap rows of make_frames."
+        )
     images, n = check_pictures(row), row["pictures"]
     order = list(range(n, 0, -1)) if order is None else list(order)
     if sorted(order) != list(range(1, n + 1)):
