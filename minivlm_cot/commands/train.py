@@ -119,8 +119,6 @@ def _train_on_rows(options):
     rows, task = task_rows(o.task, o.source, o.split, o.limit, o.folder, o.images)
     set_seed(o.seed)  # a new projector and LoRA's corrections are random
     model, processor = _parts(o, own_device(o.device))
-    if o.task == "several":
-        model.name_pictures(processor)
     if o.light:
         check_named(model, language=bool(o.lora))  # better now than after the training
     how = room_for(model, o.max_length), not o.lora  # LoRA leaves the table of words as it is

@@ -174,7 +174,9 @@ def fit_task(
     most: int | None,  # tokens that a text may have; None: any number
     marks: bool = True,  # give the fixed parts of lists tokens of their own, which must be learned
 ) -> tuple:  # (the task, what the card shall say about it)
-    "Make a task ready for a model: lists of boxes are cut by objects, never within one"
+    "Make task and model ready for each other: pictures get numbers, lists are cut by objects"
+    if isinstance(task, SeveralPictures):
+        model.name_pictures(processor)
     if not isinstance(task, Detection):
         return task, ""
     if marks:
