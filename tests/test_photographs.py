@@ -97,6 +97,8 @@ def test_a_blind_twin_sees_one_grey_picture(tmp_path, small):
 def test_a_trial_is_kept_and_another_refused(tmp_path, small, monkeypatch):
     exam = Exam(str(daquar(tmp_path / "data")), "fit", "validation")
     recipe, out = RealRecipe(epochs=1, mirrored=False, aligned=0), tmp_path / "trial"
+    whole = trials.save_minivlm  # these small parts have no names by which they could be found
+    monkeypatch.setattr(trials, "save_minivlm", lambda *vlm, vision: whole(*vlm))
     found = run_trial(recipe, exam, out, keep=True)
     card = (out / "model/README.md").read_text(encoding="utf-8")
     assert "DAQUAR, split `fit`" in card and f"| direct | {len(exam.rows('validation'))} |" in card
