@@ -28,8 +28,8 @@ from .one_for_all import TASKS, TogetherRecipe
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
 from .routing import CHAT, fit_head, fit_state_head, Head, label_ids, load_router, mark_places
-from .routing import mark_rarity, mark_vectors, read_states, read_tag, Route, ROUTE_NAMES, Router, TAGS
-from .routing import text_marks
+from .routing import mark_rarity, mark_vectors, read_states, read_tag, Route, ROUTE_NAMES, Router
+from .routing import TAGS, text_marks
 from .router_exam import Bin, calibration, cross_router, cross_scores, examine_router, fit_router
 from .router_exam import fit_temperature, fit_threshold, ready_router, risk_coverage, route
 from .router_exam import settle_router, settle_scores, task_risk, train_router

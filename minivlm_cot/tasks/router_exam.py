@@ -153,7 +153,7 @@ def cross_scores(
         found.append(router.scores([q.query for q in lists[k]], states[k] if states else None))
     return torch.cat(found), label_ids([q for part in parts for q in part])
 
-
+# %% ../../nbs/09_tasks/12_router_exam.ipynb #c18h3bb04
 def cross_router(
     known: list[Query],  # to learn from
     parts: list,  # lists of queries with other wordings: for temperature and threshold

@@ -57,7 +57,7 @@ def text_marks(
     pieces = [w[i : i + n] for w in whole for n in (3, 4) for i in range(len(w) - n + 1)]
     return sorted({*words, *pieces, *(f"{a} {b}" for a, b in pairs)})
 
-
+# %% ../../nbs/09_tasks/11_routing.ipynb #c18h3bb05
 def mark_places(
     text: str,
     places: int,
@@ -79,7 +79,7 @@ def mark_vectors(
         index, values, (len(texts), len(rarity)), is_coalesced=True, check_invariants=False
     )
 
-
+# %% ../../nbs/09_tasks/11_routing.ipynb #c18h3bb03
 def mark_rarity(
     texts: list[str],  # to learn from
     places: int = 65536,  # with 8192 two marks too often shared a place
@@ -121,7 +121,7 @@ def fit_head(
     weight[seen] = w.detach()
     return Head(weight, b.detach())
 
-
+# %% ../../nbs/09_tasks/11_routing.ipynb #c18h3bb02
 def _seen_places(x):
     "A sparse matrix without its empty columns, and which columns are left"
     (rows, columns), values = x.indices(), x.values()
@@ -129,7 +129,7 @@ def _seen_places(x):
     index, size = torch.stack([rows, place]), (len(x), len(seen))
     return torch.sparse_coo_tensor(index, values, size, check_invariants=False).coalesce(), seen
 
-
+# %% ../../nbs/09_tasks/11_routing.ipynb #c18h3bb01
 def label_ids(queries: list[Query]) -> torch.Tensor:  # [N]
     "The labels of queries as places in `ROUTE_NAMES`"
     return torch.tensor([ROUTE_NAMES.index(q.task) for q in queries])
