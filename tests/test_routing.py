@@ -8,10 +8,11 @@ import torch
 from minivlm_cot.core import fingerprint, InputError, load_json
 from minivlm_cot.model import load_minivlm
 from minivlm_cot.tasks.queries import load_queries, Query
-from minivlm_cot.tasks.router_exam import calibration, examine_router, fit_router, fit_temperature
-from minivlm_cot.tasks.router_exam import fit_threshold, ready_router, risk_coverage, route
-from minivlm_cot.tasks.router_exam import settle_router, train_router
-from minivlm_cot.tasks.routing import load_router, read_states, read_tag, ROUTE_NAMES, text_marks
+from minivlm_cot.tasks.router_exam import calibration, cross_router, cross_scores, examine_router
+from minivlm_cot.tasks.router_exam import fit_router, fit_temperature, fit_threshold, ready_router
+from minivlm_cot.tasks.router_exam import risk_coverage, route, settle_router, train_router
+from minivlm_cot.tasks.routing import fit_head, label_ids, load_router, mark_rarity, mark_vectors
+from minivlm_cot.tasks.routing import read_states, read_tag, ROUTE_NAMES, text_marks
 
 TEXTS = {
     "caption": ("describe it", "caption this", "a short description please"),
@@ -86,12 +87,37 @@ def test_marks():
     assert text_marks("") == ["^ $"]
 
 
+def test_sparse_vectors_fit_as_dense_ones_do():
+    texts = [q.query for q in KNOWN]
+    rarity = mark_rarity(texts, 512)
+    x = mark_vectors(texts, rarity)
+    assert x.is_sparse and x.shape == (len(texts), 512)
+    torch.testing.assert_close(x.to_dense().norm(dim=1), torch.ones(len(texts)))
+    sparse, dense = (fit_head(vectors, label_ids(KNOWN)) for vectors in (x, x.to_dense()))
+    torch.testing.assert_close(sparse(x), dense(x.to_dense()), atol=0.05, rtol=0.01)
+    empty = x.to_dense().sum(0) == 0
+    assert not sparse.weight[empty].any()  # what no query has, nothing is known of
+
+
+def test_each_part_is_held_out_once():
+    a, b = KNOWN[::2], KNOWN[1::2]
+    scores, labels = cross_scores(KNOWN, [a, b])
+    assert labels.tolist() == label_ids(a + b).tolist()
+    of_a = fit_router(KNOWN + b).scores([q.query for q in a])
+    torch.testing.assert_close(scores[: len(a)], of_a)
+    states = [torch.randn(len(part), 4) for part in (KNOWN, a, b)]
+    assert not torch.equal(cross_scores(KNOWN, [a, b], states)[0], scores)
+    router = cross_router(KNOWN, [a, b])
+    p = (scores / router.temperature).softmax(1)[labels < 3, :3].amax(1)
+    assert (p < router.threshold).float().mean() <= 0.1
+
+
 def test_saved_and_loaded(small, tmp_path):
     small.save(tmp_path / "r")
     again = load_router(tmp_path / "r")
     for q in KNOWN:
         assert again.route(q.query) == small.route(q.query)
-    assert sum(f.stat().st_size for f in (tmp_path / "r").iterdir()) < 300_000
+    assert sum(f.stat().st_size for f in (tmp_path / "r").iterdir()) < 2_000_000
 
 
 @pytest.mark.parametrize("fault", ["no weights", "cut", "no threshold", "labels", "nothing"])
@@ -206,3 +232,5 @@ def test_the_kept_numbers_are_of_this_test_part():
     assert kept["asked"] == fingerprint([list(q) for q in asked])
     for row in kept["test"].values():
         assert sum(map(sum, row["answers"])) == len(asked)
+    spent = [q._replace(part="test") for q in load_queries("validation2")]
+    assert kept["first"]["asked"] == fingerprint([list(q) for q in spent])

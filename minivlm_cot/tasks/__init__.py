@@ -28,12 +28,12 @@ from .one_for_all import measure_multitask, paired_difference, save_base, start_
 from .one_for_all import TASKS, TogetherRecipe
 from .queries import ABSTAIN, check_queries, load_queries, Near, near_duplicates, PARTS
 from .queries import plain_words, Query, ROUTES, shared_values
-from .routing import CHAT, fit_head, fit_state_head, Head, label_ids, load_router, mark_rarity
-from .routing import mark_vectors, read_states, read_tag, Route, ROUTE_NAMES, Router, TAGS
-from .routing import text_marks
-from .router_exam import Bin, calibration, examine_router, fit_router, fit_temperature
-from .router_exam import fit_threshold, ready_router, risk_coverage, route, settle_router
-from .router_exam import task_risk, train_router
+from .routing import CHAT, fit_head, fit_state_head, Head, label_ids, load_router, mark_places
+from .routing import mark_rarity, mark_vectors, read_states, read_tag, Route, ROUTE_NAMES, Router
+from .routing import TAGS, text_marks
+from .router_exam import Bin, calibration, cross_router, cross_scores, examine_router, fit_router
+from .router_exam import fit_temperature, fit_threshold, ready_router, risk_coverage, route
+from .router_exam import settle_router, settle_scores, task_risk, train_router
 from .changes import all_changes, Change, CHANGES, differences, draw_strip, find_change
 from .changes import sample_strip
 from .frame_questions import changes_text, FRAME_KINDS, FRAME_STEPS, FrameKind, make_frames

@@ -19,7 +19,7 @@ from ..core.records import read_text
 # %% ../../nbs/09_tasks/10_queries.ipynb #c05c5ea9a
 ROUTES = ("caption", "detection", "questions")  # the tasks to choose from
 ABSTAIN = ("none", "ambiguous")  # say no; ask back
-PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "validation2", "test")  # validation2: the first exam's test
 
 
 class Query(NamedTuple):
