@@ -146,11 +146,11 @@ def tried_routers(parts, states):
     "Routers settled on both validation parts, that know all parts; and what validation says"
     lists = [parts[name] for name in LEARNED]
     every, held_out, routers, rows = sum(lists, []), sum(lists[1:], []), {}, {}
+    text, labels = cross_scores(lists[0], lists[1:])
     for layer in ("text", *LAYERS, "ready"):
         read = None if layer == "text" else [states[name, layer] for name in LEARNED]
         decay, none = DECAYS.get(layer, 1e-4), layer == "text"
         fitted = fit_router(every, states=None if none else torch.cat(read), decay=decay)
-        text, labels = cross_scores(lists[0], lists[1:])
         state, _ = (text, 0) if none else cross_scores(lists[0], lists[1:], read, 1.0, decay)
         for share in (0.0,) if none else SHARES:
             scores = (1 - share) * text + share * state

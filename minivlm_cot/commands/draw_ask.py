@@ -162,8 +162,8 @@ def _card_row(cot, direct, known):
     truth, answers = known.get("answer"), {}
     for name, a in (("cot", cot), ("direct", direct)):
         right = None if truth is None else exact_match(a.answer, truth)
-        own = dict(answer=why_unread(a) or a.answer, chain=a.chain or "", steps=None)
-        answers[name] = own | dict(right=right)
+        shown = why_unread(a) or a.answer
+        answers[name] = dict(answer=shown, right=right, chain=a.chain or "", steps=None)
     if known.get("scene") is not None:
         check = check_chain(cot.chain, known)
         steps = [asdict(s) for s in check.steps]

@@ -193,12 +193,12 @@ def _hub_table(folder, split, name):
 
     if isinstance(folder, dict):
         return _of_split(folder, split)
+    if folder is not None:
+        return _table(Path(folder), split)
     try:
-        return load_dataset(name, split=split) if folder is None else _table(Path(folder), split)
-    except InputError:
-        raise
+        return load_dataset(name, split=split)
     except Exception as e:
-        raise InputError(_hub_trouble(folder or name, e)) from None
+        raise InputError(_hub_trouble(name, e)) from None
 
 # %% ../../nbs/09_tasks/04_box_sources.ipynb #cbccc491a
 def _hub_rows(rows, table, split, limit):

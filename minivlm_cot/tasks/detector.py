@@ -122,15 +122,16 @@ def sure_readings(
     "Read answers that are there already, and ask how sure the model is of each object"
     out = []
     for k in range(0, len(rows), batch_size):
-        some = rows[k : k + batch_size]
-        written = prompt_ids(processor.tokenizer, texts[k : k + batch_size])
+        some, said = rows[k : k + batch_size], texts[k : k + batch_size]
+        written = prompt_ids(processor.tokenizer, said)
         sure = written_log_probs(model, processor, some, written)
-        out += [_scored(processor.tokenizer, *each) for each in zip(some, written, sure)]
-        for n, log_p in enumerate(sure, k):
-            if out[n].text != texts[n]:  # a letter of several tokens: one score for the answer
-                out[n] = read_objects(texts[n], rows[n].get("labels", ()))
+        for row, text, ids, log_p in zip(some, said, written, sure):
+            reading = _scored(processor.tokenizer, row, ids, log_p)
+            if reading.text != text:  # a letter of several tokens: one score for the answer
+                reading = read_objects(text, row.get("labels", ()))
                 score = float(np.mean(log_p or [0.0]))
-                out[n].objects = [o | dict(score=score) for o in out[n].objects]
+                reading.objects = [o | dict(score=score) for o in reading.objects]
+            out.append(reading)
     return out
 
 # %% ../../nbs/09_tasks/05_detector.ipynb #ce172bec6

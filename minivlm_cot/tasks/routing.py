@@ -105,7 +105,9 @@ def fit_head(
     decay: float = 3e-5,  # price of a squared weight
 ) -> Head:
     "Logistic regression; deterministic, there is no chance in it"
-    x, seen, size = (*_seen_places(x), x.shape[1]) if x.is_sparse else (x, slice(None), x.shape[1])
+    size, seen = x.shape[1], slice(None)
+    if x.is_sparse:
+        x, seen = _seen_places(x)
     w = torch.zeros(x.shape[1], len(ROUTE_NAMES), requires_grad=True)
     b = torch.zeros(len(ROUTE_NAMES), requires_grad=True)
     solver = torch.optim.LBFGS([w, b], max_iter=60, line_search_fn="strong_wolfe")
