@@ -84,7 +84,7 @@ class BudgetSpent(InputError):
             f"{needed:g}: answer with what is there, or raise the limit."
         )
 
-
+# %% ../../nbs/10_reasoning/01_meter.ipynb #06a065c1
 class Meter:
     "What each question has cost so far"
 
