@@ -198,6 +198,17 @@ def _read_prompts(self: Engine, which, prompts):
         self.meter.add(row, read=r, encoded=n, passes=1)
     return dict(hidden=hidden, mask=mask, cache=cache)
 
+# %% ../../nbs/10_reasoning/02_branches.ipynb #2a890436
+@patch
+def _check_room(self: Engine, branches, new):
+    "Has the model places for so many more tokens, and are its batches exact up to there?"
+    check_length(self.lm, branches.mask, new)
+    if not may_batch(self.lm, branches.mask.shape[1] + new):
+        raise InputError(
+            f"Beyond {branches.mask.shape[1]} tokens, this language model's words depend on what "
+            "else is in the batch: take a TextEngine, or a lower limit."
+        )
+
 # %% ../../nbs/10_reasoning/02_branches.ipynb #dc585a81
 @patch
 def fork(

@@ -80,8 +80,8 @@ class BudgetSpent(InputError):
     def __init__(self, rows: list, needed: float, left: float):
         self.rows = rows  # numbers of the questions that cannot pay
         super().__init__(
-            f"Question {rows[0]} has {left:g} tokens of its budget left, and this takes "
-            f"{needed:g}: answer with what is there, or raise the limit."
+            f"Question {rows[0]} has {left:.3g} tokens of its budget left, and this takes "
+            f"{needed:.3g}: answer with what is there, or raise the limit."
         )
 
 # %% ../../nbs/10_reasoning/01_meter.ipynb #06a065c1
