@@ -209,6 +209,17 @@ def _check_room(self: Engine, branches, new):
             "else is in the batch: take a TextEngine, or a lower limit."
         )
 
+
+@patch
+def told(self: Engine, before, token):
+    "A token's text behind another token: alone, some tokenizers swallow its space"
+    if (before, token) not in self._told:
+        decode = self.processor.tokenizer.decode
+        alone = decode([before], skip_special_tokens=True) if before is not None else ""
+        both = [token] if before is None else [before, token]
+        self._told[before, token] = decode(both, skip_special_tokens=True)[len(alone) :]
+    return self._told[before, token]
+
 # %% ../../nbs/10_reasoning/02_branches.ipynb #dc585a81
 @patch
 def fork(

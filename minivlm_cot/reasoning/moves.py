@@ -51,7 +51,7 @@ class Piece:
     log_p: list  # of each token, what the model gave it at temperature 1; None: not known
     why: str  # it stopped: step, answer, end, limit or budget
 
-
+# %% ../../nbs/10_reasoning/03_moves.ipynb #569d5cff
 @dataclass
 class _Draft:
     "A piece while it is written"
@@ -64,6 +64,18 @@ class _Draft:
     written: int = 0  # tokens chosen, those before “Answer:” included that are dropped again
     passes: int = 0  # tokens that went through the model
     why: str = "end"
+
+    def add(self, token, log_p, told):
+        "Enter a token with its text"
+        self.ids.append(token)
+        self.log_p.append(log_p)
+        self.starts.append(len(self.text))
+        self.text += told
+        self.written += 1
+
+    def cut(self, kept):
+        "Drop all but so many tokens: “Answer:” follows them"
+        self.ids, self.log_p, self.why = self.ids[:kept], self.log_p[:kept], "answer"
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #e1f62e1d
 class _Writing:
@@ -139,7 +151,8 @@ def put_through(self: _Writing, tokens):
 def keeps(self: _Writing, n, token, log_p):
     "Enter a token, or say why not; does the branch go on behind it?"
     draft, row, ends = self.drafts[n], self.branches.row[n], token == self.eos
-    told = "" if self.stop == "end" or ends else self.engine.told(self.before(n), token)
+    before = (draft.ids or self.branches.ids[n] or [None])[-1]
+    told = "" if self.stop == "end" or ends else self.engine.told(before, token)
     full, poor = len(draft.ids) >= self.limit, self.left[row] < 1
     if self.stop == "step" and not (ends and not full) and ends_step(draft.text, told):
         draft.why = "step"
@@ -147,46 +160,31 @@ def keeps(self: _Writing, n, token, log_p):
         draft.why = "limit" if full else "budget"
     else:
         self.left[row] -= 1
-        draft.written += 1
-        draft.ids.append(token)
-        draft.log_p.append(log_p)
-        draft.starts.append(len(draft.text))
-        draft.text += told
+        draft.add(token, log_p, told)
         return not ends and not (self.stop == "answer" and self.cuts(n, len(told)))
     return False
 
-# %% ../../nbs/10_reasoning/03_moves.ipynb #351ee50e
-@patch
-def before(self: _Writing, n):
-    "A branch's last token, or None"
-    ids = self.drafts[n].ids or self.branches.ids[n]
-    return ids[-1] if ids else None
-
-
-@patch
-def told(self: Engine, before, token):
-    "A token's text behind another token: alone, some tokenizers swallow its space"
-    if (before, token) not in self._told:
-        decode = self.processor.tokenizer.decode
-        alone = decode([before], skip_special_tokens=True) if before is not None else ""
-        both = [token] if before is None else [before, token]
-        self._told[before, token] = decode(both, skip_special_tokens=True)[len(alone) :]
-    return self._told[before, token]
-
 # %% ../../nbs/10_reasoning/03_moves.ipynb #3eaa338b
+def _before_answer(draft, new):
+    "How many tokens stand before “Answer:”, if it was ended by the last letters; else None"
+    found = draft.text.find(ANSWER, max(0, len(draft.text) - new - len(ANSWER)))
+    if found < 0:
+        return None
+    end = len(draft.text[:found].rstrip())
+    return sum(start < end for start in draft.starts)
+
+
 @patch
 def cuts(self: _Writing, n, new):
     "Does the text end in “Answer:”? Then go back to before it"
-    draft = self.drafts[n]
-    found = draft.text.find(ANSWER, max(0, len(draft.text) - new - len(ANSWER)))
-    if found < 0:
+    draft, place = self.drafts[n], self.going.index(n)
+    kept = _before_answer(draft, new)
+    if kept is None:
         return False
-    end = len(draft.text[:found].rstrip())
-    kept = sum(start < end for start in draft.starts)
-    self.now.hidden[self.going.index(n)] = draft.hidden[kept]
+    self.now.hidden[place] = draft.hidden[kept]
     if draft.passes > kept:
-        self.now.mask[self.going.index(n), kept - draft.passes :] = 0
-    draft.ids, draft.log_p, draft.why = draft.ids[:kept], draft.log_p[:kept], "answer"
+        self.now.mask[place, kept - draft.passes :] = 0
+    draft.cut(kept)
     return True
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #0f1ea0ea
@@ -278,6 +276,8 @@ def _read(self: Engine, branches, ids):
     branches.hidden = torch.where(seen[:, -1:] == 1, hidden, branches.hidden)
     found = _join([branches])
     branches.mask, branches.cache = found.mask, found.cache
+    for row in {row for row, i in zip(branches.row, ids) if i}:
+        self.meter.add(row, passes=1)
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #ee44fc21
 @patch
@@ -292,4 +292,4 @@ def _enter_read(self: Engine, branches, ids, needed):
         branches.log_p[n] += [None] * len(new)
         branches.text[n] = tokenizer.decode(branches.ids[n], skip_special_tokens=True)
     for row, tokens in needed.items():
-        self.meter.add(row, read=tokens, passes=int(tokens > 0))
+        self.meter.add(row, read=tokens)
