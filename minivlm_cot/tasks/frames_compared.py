@@ -51,9 +51,9 @@ def make_comparison(
     rng = random.Random(f"compared {seed}/{split}/{index}")
     other = None
     while other is None:
-        n = rng.choice((2, 2, 3, 4))
+        j = rng.randint(1, 3)
+        n = rng.randint(j + 1, 4)
         scenes = (_drawn_apart if index % 2 else _from_a_strip)(n, rng, split)
-        j = rng.randint(1, n - 1)
         other = _differ(scenes[j - 1], scenes[j])
     program = [["between", j, j + 1]]
     name = f"{split}-{seed}-compared-{index}"
