@@ -20,7 +20,7 @@ from ..dataset.readers import Rows
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #0e28f8ed
 NUMBERS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
-FORMS = ("ordinals", "anywhere", "countdown", "rest", "stretches")
+FORMS = ("ordinals", "anywhere", "countdown", "rest", "stretches", "goal")
 
 
 def numbered(
@@ -44,6 +44,9 @@ def step_heads(
     "What each step of the chain begins with"
     if form == "rest":
         return [", ".join(ways[n:]).capitalize() for n in range(len(ways))]
+    if form == "goal":
+        goal = f"to {NUMBERS[start + len(ways) - 1]}"
+        return [f"{NUMBERS[start + n]} {goal} {way}".capitalize() for n, way in enumerate(ways)]
     return [told.capitalize() for told in numbered(ways, form, start)]
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #a41b4693
@@ -89,7 +92,7 @@ def _listed(ways, form, training, rng):
     most, start = len(NUMBERS), 0
     if form == "anywhere" and training:
         start = rng.randint(0, most - len(ways))
-    if form != "stretches":
+    if form not in ("stretches", "goal"):
         return ", ".join(numbered(ways, form, start)), start
     told = list(ways)
     if training:  # in a longer list, whose other moves are not gone
