@@ -14,13 +14,14 @@ from ..core.basics import InputError, whole_number
 from ..scenes.checking import ChainCheck, check_chain
 from ..scenes.families import _WALKS, _walk_to
 from ..scenes.programs import BACK, run_program
-from ..scenes.world import COLOURS, draw_scene, jitter, sample_scene, SHAPES, SPLITS
+from ..scenes.world import COLOURS, draw_scene, jitter, sample_scene
+from ..scenes.world import SHAPES, SIZES, SPLITS
 from ..dataset.questions import Questions
 from ..dataset.readers import Rows
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #0e28f8ed
 NUMBERS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
-FORMS = ("ordinals", "anywhere", "countdown", "rest", "stretches", "goal")
+FORMS = ("ordinals", "anywhere", "countdown", "rest", "stretches", "goal", "stop")
 
 
 def numbered(
@@ -47,7 +48,8 @@ def step_heads(
     if form == "goal":
         goal = f"to {NUMBERS[start + len(ways) - 1]}"
         return [f"{NUMBERS[start + n]} {goal} {way}".capitalize() for n, way in enumerate(ways)]
-    return [told.capitalize() for told in numbered(ways, form, start)]
+    heads = [told.capitalize() for told in numbered(ways, form, start)]
+    return [*heads[:-1], f"{heads[-1]} stop"] if form == "stop" else heads
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #a41b4693
 def _walk(moves, target, rng, split):
@@ -92,6 +94,8 @@ def _listed(ways, form, training, rng):
     most, start = len(NUMBERS), 0
     if form == "anywhere" and training:
         start = rng.randint(0, most - len(ways))
+    if form == "stop":
+        return _stopped(ways, training, rng)
     if form not in ("stretches", "goal"):
         return ", ".join(numbered(ways, form, start)), start
     told = list(ways)
@@ -103,6 +107,16 @@ def _listed(ways, form, training, rng):
     first, last = NUMBERS[start], NUMBERS[start + len(ways) - 1]
     only = f"only {first}" + f" to {last}" * (first != last)
     return ", ".join([*numbered(told, form), only]), start
+
+# %% ../../nbs/10_reasoning/19_longer.ipynb #12d502fc
+def _stopped(ways, training, rng):
+    "A list with a mark at the last move to go; in training others follow, and it starts anywhere"
+    n = rng.randint(len(ways), len(NUMBERS)) if training else len(ways)
+    start = rng.randint(0, len(NUMBERS) - n) if training else 0
+    told = [*ways, *(rng.choice(tuple(BACK)) for _ in range(n - len(ways)))]
+    texts = numbered(told, "stop", start)
+    texts[len(ways) - 1] += " stop"
+    return ", ".join(texts), start
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #3c9440c3
 def _plain(ways):
@@ -138,7 +152,14 @@ def _untold(chain, row):
     return " ".join(sentences)
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #ca0cd2e7
-NAME_THEM = "Name the moves."
+NAME_THEM = "Name the start and the moves."
+
+
+def _words(rng):
+    "Words as for the start of a walk; whether there is such a thing does not matter"
+    size, colour, shape = (rng.choice(tuple(some)) for some in (SIZES, COLOURS, SHAPES))
+    kinds = (f"{colour} {shape}", f"{size} {colour} {shape}", shape, f"{size} {shape}")
+    return rng.choice((*kinds, f"{colour} object"))
 
 
 def make_listing(
@@ -146,16 +167,16 @@ def make_listing(
     form: str = "ordinals",  # one of `FORMS`
     seed: int = 0,
 ) -> dict:  # a row
-    "Say the moves of a question again: a pure function of its arguments"
+    "Say start and moves of a question again: a pure function of its arguments"
     _check_form(form, 1, "train")
     rng = random.Random(f"listing {seed}/{index}")
     scene = jitter(sample_scene(rng), rng)
     ways = [rng.choice(tuple(BACK)) for _ in range(rng.randint(2, len(NUMBERS)))]
-    start = f"{rng.choice(tuple(COLOURS))} {rng.choice(SHAPES)}"
+    start = _words(rng)
     told, _ = _listed(ways, form, False, rng)
     attribute = rng.choice(("colour", "shape"))
     question = f"{rng.choice(_WALKS).format(p=start, w=told, a=attribute)} {NAME_THEM}"
-    said = " ".join(f"{head.capitalize()}." for head in numbered(ways, form))
+    said = " ".join(f"{text.capitalize()}." for text in (start, *numbered(ways, form)))
     name = f"listing-{seed}-{form}-{index}"
     row = dict(image=draw_scene(scene), image_id=name, question_id=name, question=question)
     return row | dict(choices=[], direct_answers=[ways[-1]], rationales=[said], family="listing")
