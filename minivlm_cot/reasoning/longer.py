@@ -21,7 +21,7 @@ from ..dataset.readers import Rows
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #0e28f8ed
 NUMBERS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
-FORMS = ("ordinals", "anywhere", "countdown", "rest", "stretches", "goal", "stop")
+FORMS = ("ordinals", "anywhere", "countdown", "rest", "goal")
 
 
 def numbered(
@@ -48,8 +48,7 @@ def step_heads(
     if form == "goal":
         goal = f"to {NUMBERS[start + len(ways) - 1]}"
         return [f"{NUMBERS[start + n]} {goal} {way}".capitalize() for n, way in enumerate(ways)]
-    heads = [told.capitalize() for told in numbered(ways, form, start)]
-    return [*heads[:-1], f"{heads[-1]} stop"] if form == "stop" else heads
+    return [told.capitalize() for told in numbered(ways, form, start)]
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #a41b4693
 def _walk(moves, target, rng, split):
@@ -94,9 +93,7 @@ def _listed(ways, form, training, rng):
     most, start = len(NUMBERS), 0
     if form == "anywhere" and training:
         start = rng.randint(0, most - len(ways))
-    if form == "stop":
-        return _stopped(ways, training, rng)
-    if form not in ("stretches", "goal"):
+    if form != "goal":
         return ", ".join(numbered(ways, form, start)), start
     told = list(ways)
     if training:  # in a longer list, whose other moves are not gone
@@ -107,16 +104,6 @@ def _listed(ways, form, training, rng):
     first, last = NUMBERS[start], NUMBERS[start + len(ways) - 1]
     only = f"only {first}" + f" to {last}" * (first != last)
     return ", ".join([*numbered(told, form), only]), start
-
-# %% ../../nbs/10_reasoning/19_longer.ipynb #12d502fc
-def _stopped(ways, training, rng):
-    "A list with a mark at the last move to go; in training others follow, and it starts anywhere"
-    n = rng.randint(len(ways), len(NUMBERS)) if training else len(ways)
-    start = rng.randint(0, len(NUMBERS) - n) if training else 0
-    told = [*ways, *(rng.choice(tuple(BACK)) for _ in range(n - len(ways)))]
-    texts = numbered(told, "stop", start)
-    texts[len(ways) - 1] += " stop"
-    return ", ".join(texts), start
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #3c9440c3
 def _plain(ways):
@@ -152,7 +139,7 @@ def _untold(chain, row):
     return " ".join(sentences)
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #ca0cd2e7
-NAME_THEM = "Name the start and the moves."
+NAME_THEM = "Name start, moves and what is asked."
 
 
 def _words(rng):
@@ -167,19 +154,19 @@ def make_listing(
     form: str = "ordinals",  # one of `FORMS`
     seed: int = 0,
 ) -> dict:  # a row
-    "Say start and moves of a question again: a pure function of its arguments"
+    "Say again what a question tells: a pure function of its arguments"
     _check_form(form, 1, "train")
     rng = random.Random(f"listing {seed}/{index}")
     scene = jitter(sample_scene(rng), rng)
-    ways = [rng.choice(tuple(BACK)) for _ in range(rng.randint(2, len(NUMBERS)))]
+    ways = [rng.choice(tuple(BACK)) for _ in range(rng.randint(1, len(NUMBERS)))]
     start = _words(rng)
     told, _ = _listed(ways, form, False, rng)
     attribute = rng.choice(("colour", "shape"))
     question = f"{rng.choice(_WALKS).format(p=start, w=told, a=attribute)} {NAME_THEM}"
-    said = " ".join(f"{text.capitalize()}." for text in (start, *numbered(ways, form)))
+    said = " ".join(f"{text.capitalize()}." for text in (start, *numbered(ways, form), attribute))
     name = f"listing-{seed}-{form}-{index}"
     row = dict(image=draw_scene(scene), image_id=name, question_id=name, question=question)
-    return row | dict(choices=[], direct_answers=[ways[-1]], rationales=[said], family="listing")
+    return row | dict(choices=[], direct_answers=[attribute], rationales=[said], family="listing")
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #52c5f781
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from ..generation.asking import AskOptions
 from ..generation.strategies import ask_all, Chain, Direct
 from ..evaluation.clusters import share_right
 from .longer import FORMS, make_listing, NUMBERS, Walks
+from .longer_parts import ask_in_parts
 
 # %% ../../nbs/10_reasoning/19_longer_taught.ipynb #b9a2b3c4
 @dataclass
@@ -34,7 +35,7 @@ class LongerRecipe:
     "All that decides what a training on walks does"
 
     walks: int = 8_000  # of one to four moves
-    exercises: int = 3_000  # with all numbers, up to eight moves in a list
+    exercises: int = 5_000  # with all numbers, up to eight moves in a list
     known: int = 3_000  # questions of the kinds that the ready model knows
     epochs: int = 1
     batch_size: int = 32
@@ -110,7 +111,7 @@ def train_longer(
     device=None,  # None: the best there is
     fresh: bool = False,  # start over although there are runs
     progress: bool = True,
-) -> dict:  # recipe, before: `ask_walks` of the ready model; form → seconds, losses, lengths, known
+) -> dict:  # recipe, before: `ask_walks` of the ready model; form → …
     "Teach each form to the ready model, and examine what it has learned"
     recipe, out = (recipe or LongerRecipe()).check(), writable_dir(out)
     model, processor = load_minivlm(device=device)
@@ -118,6 +119,8 @@ def train_longer(
     found["before"] = ask_walks(model, processor, "ordinals", recipe.test)
     for form in FORMS:
         found[form] = _one_form(form, out / form, recipe, device, fresh, progress)
+    model, processor = load_minivlm(out / "ordinals/model", device=device)
+    found["one move each"] = ask_in_parts(model, processor, recipe.test)
     save_json(found, Path(results or out / "results.json"))
     return found
 
