@@ -9,18 +9,36 @@ __all__ = ['make_comparison']
 import random
 
 from ..core.basics import InputError
-from ..scenes.world import CELLS, draw_scene, jitter, sample_scene, Scene, SPLITS
-from .changes import CHANGES, sample_strip
+from ..scenes.world import CELLS, COLOURS, draw_scene, jitter, sample_scene
+from ..scenes.world import Scene, SHAPES, SIZES, SPLITS, Thing
+from .changes import _belongs, CHANGES, sample_strip
 from .frame_questions import run_frames
 
 # %% ../../nbs/09_tasks/14_frames_compared.ipynb #259e7a44
-def _drawn_apart(n, rng, split):
-    "So many scenes that have nothing to do with each other"
-    scenes = []
+def _remade(scene, rng, split):
+    "A scene from another: each thing stays, is repainted or goes, and up to four come"
+    while True:
+        things = []
+        for thing in scene.things:
+            fate = rng.choice(("same", "same", "now", "now", "gone"))
+            if fate == "now":
+                others = [colour for colour in COLOURS if colour != thing.colour]
+                thing = thing._replace(colour=rng.choice(others))
+            things += [thing] if fate != "gone" else []
+        empty = [c for c in range(len(CELLS)) if c not in {t.cell for t in things}]
+        for cell in rng.sample(empty, min(len(empty), rng.randint(0, 4))):
+            kind = (rng.choice(tuple(some)) for some in (SHAPES, COLOURS, SIZES))
+            things.append(Thing(*kind, cell))
+        new = Scene(tuple(sorted(things, key=lambda t: t.cell)))
+        if len(things) > 1 and _belongs(new, split):
+            return jitter(new, rng)
+
+# %% ../../nbs/09_tasks/14_frames_compared.ipynb #9c26490f
+def _made_anew(n, rng, split):
+    "So many scenes, each made from the one before"
+    scenes = [jitter(sample_scene(rng, split), rng)]
     while len(scenes) < n:
-        scene = sample_scene(rng, split)
-        if len(scene.things) <= 6 or split == "ood_objects":
-            scenes.append(jitter(scene, rng))
+        scenes.append(_remade(scenes[-1], rng, split))
     return scenes
 
 
@@ -39,7 +57,7 @@ def _differ(first, second):
 
 # %% ../../nbs/09_tasks/14_frames_compared.ipynb #6159639f
 def make_comparison(
-    index: int,  # number of the row in its split, 0, 1, …; odd ones are drawn apart
+    index: int,  # number of the row in its split, 0, 1, …; odd ones are made anew
     split: str = "train",  # one of `SPLITS`, without ood_hops
     seed: int = 0,  # another seed, another world
     image_size: int = 80,  # pixels
@@ -53,7 +71,7 @@ def make_comparison(
     while other is None:
         j = rng.randint(1, 3)
         n = rng.randint(j + 1, 4)
-        scenes = (_drawn_apart if index % 2 else _from_a_strip)(n, rng, split)
+        scenes = (_made_anew if index % 2 else _from_a_strip)(n, rng, split)
         other = _differ(scenes[j - 1], scenes[j])
     program = [["between", j, j + 1]]
     name = f"{split}-{seed}-compared-{index}"
