@@ -67,6 +67,24 @@ def _check_form(form, moves, split):
         raise InputError(f"There is no split “{split}”: take one of {', '.join(SPLITS)}.")
     return whole_number(moves, "moves", 1, len(NUMBERS))
 
+# %% ../../nbs/10_reasoning/19_longer.ipynb #43294734
+def _listed(ways, form, training, rng):
+    "The moves as the question tells them, and how many numbers come before the first"
+    most, start = len(NUMBERS), 0
+    if form == "anywhere" and training:
+        start = rng.randint(0, most - len(ways))
+    if form != "goal":
+        return ", ".join(numbered(ways, form, start)), start
+    told = list(ways)
+    if training:  # in a longer list, whose other moves are not gone
+        n = rng.randint(len(ways), most)
+        start = rng.randint(0, n - len(ways))
+        told = [rng.choice(tuple(BACK)) for _ in range(n)]
+        told[start : start + len(ways)] = ways
+    first, last = NUMBERS[start], NUMBERS[start + len(ways) - 1]
+    only = f"only {first}" + f" to {last}" * (first != last)
+    return ", ".join([*numbered(told, form), only]), start
+
 # %% ../../nbs/10_reasoning/19_longer.ipynb #3171db46
 def make_walk(
     index: int,  # number of the row among those of its length, 0, 1, …
@@ -86,24 +104,6 @@ def make_walk(
     row = dict(question_id=f"{split}-{seed}-{form}-{moves}-{index}", question=question)
     row |= dict(form=form, ways=ways, start=start, split=split, direct_answers=[target])
     return _row(row, scene, [["find", phrase], *_plain(ways), ["query", attribute]])
-
-# %% ../../nbs/10_reasoning/19_longer.ipynb #43294734
-def _listed(ways, form, training, rng):
-    "The moves as the question tells them, and how many numbers come before the first"
-    most, start = len(NUMBERS), 0
-    if form == "anywhere" and training:
-        start = rng.randint(0, most - len(ways))
-    if form != "goal":
-        return ", ".join(numbered(ways, form, start)), start
-    told = list(ways)
-    if training:  # in a longer list, whose other moves are not gone
-        n = rng.randint(len(ways), most)
-        start = rng.randint(0, n - len(ways))
-        told = [rng.choice(tuple(BACK)) for _ in range(n)]
-        told[start : start + len(ways)] = ways
-    first, last = NUMBERS[start], NUMBERS[start + len(ways) - 1]
-    only = f"only {first}" + f" to {last}" * (first != last)
-    return ", ".join([*numbered(told, form), only]), start
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #3c9440c3
 def _plain(ways):
