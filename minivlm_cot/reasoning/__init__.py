@@ -1,0 +1,5 @@
+from .meter import BudgetSpent, Meter, picture_price, Spent
+from .branches import Branches, Engine, shares_cache
+from .moves import ends_step, Piece, STOPS
+from . import scoring  # the engine's `score` and `log_ps`
+from .text_branches import engine_for, TextEngine
