@@ -16,17 +16,29 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from ..core.basics import InputError
 from .thoughts import Thought
-from .trace_steps import cells_named, check_nodes, path_to
+from .trace_steps import cells_named, check_nodes, path_to, said_in
 from .trace_tree import chosen_nodes, lay_out, lost_nodes, shown_nodes
 from ..scenes.world import CELLS, GRID
 from ..visualization.cards import _mark_tag, _MARKS, _style
 from ..visualization.images import _data_uri, ASIDE, GREY, picture_of, STYLE
 
 # %% ../../nbs/10_reasoning/06_traces.ipynb #5425e22c
-_LETTER, _LINE, _SIGN = 0.06, 0.125, 0.14  # inches, of type in 7 points
-_MOST_LINES = 4  # of a text that was not chosen
+_LETTER, _LINE, _SIGN = 0.056, 0.125, 0.14  # inches, of type in 7 points
+_MOST_LINES = {True: 7, False: 4}  # of a text that was chosen, and of another
 
 
+def _broken(node, wide, is_chosen):
+    "A node's text in lines for a box of this width; a long one ends in dots"
+    if node.parent is None:  # the question stands in the title
+        return [""]
+    text = said_in(node) if node.kind == "answer" else node.text
+    scored = node.score is not None and node.kind != "vote"
+    score = f" [{node.score:.2f}]" if scored else ""
+    lines = textwrap.wrap(text + score, int((wide - 0.2 - _SIGN) / _LETTER)) or [""]
+    most = _MOST_LINES[is_chosen]
+    return lines if len(lines) <= most else [*lines[: most - 1], "…"]
+
+# %% ../../nbs/10_reasoning/06_traces.ipynb #a7888cb5
 @dataclass
 class _Sheet:
     "Where each node's box stands, in inches"
@@ -42,21 +54,14 @@ class _Sheet:
         self.places, self.chosen = lay_out(self.nodes), chosen_nodes(self.nodes)
         columns = max(p.column for p in self.places.values())
         self.column = min(1.5, max(0.85, (self.wide - 0.3) / max(columns, 1)))
-        self.texts = {node.id: self._lines(node) for node in self.nodes}
+        self.texts = {
+            node.id: _broken(node, self.column, node.id in self.chosen) for node in self.nodes
+        }
         high = [0.3] * (1 + max(p.lane for p in self.places.values()))
         for number, place in self.places.items():
             high[place.lane] = max(high[place.lane], 0.16 + _LINE * len(self.texts[number]))
         self.tops = [sum(high[:n]) for n in range(len(high) + 1)]
         self.wide = 0.3 + self.column * columns
-
-    def _lines(self, node):
-        "A node's text, broken to the column's width"
-        scored = node.score is not None and node.kind != "vote"
-        score = f" [{node.score:.2f}]" if scored else ""
-        letters = int((self.column - 0.22 - _SIGN) / _LETTER)
-        lines = textwrap.wrap(node.text + score, letters) or [""]
-        whole = len(lines) <= _MOST_LINES or node.id in self.chosen
-        return lines if whole else [*lines[: _MOST_LINES - 1], "…"]
 
     def box(self, number):
         "Left, right, middle, height"
@@ -79,6 +84,14 @@ def _mark_of(verdicts, node):
     return _MARKS[None] if node.kind == "step" and verdicts else None
 
 
+def _draw_line(ax, sheet, node, look):
+    "From a node's parent to it"
+    _, right, start, _ = sheet.box(node.parent)
+    left, _, end, _ = sheet.box(node.id)
+    turn, (colour, wide) = right + 0.06, look
+    ax.plot([right, turn, turn, left], [start, start, end, end], color=colour, lw=wide, zorder=0)
+
+# %% ../../nbs/10_reasoning/06_traces.ipynb #dc84fd98
 def _draw_box(ax, sheet, node, mark, look):
     "A node's text in its frame"
     left, right, middle, high = sheet.box(node.id)
@@ -101,16 +114,6 @@ def _draw_box(ax, sheet, node, mark, look):
     ax.text(start, middle, lines, color=ink, style=given, weight=weight, **text)
     if mark:
         ax.text(left + 0.05, middle, mark.sign, color=mark.colour, weight="bold", **text)
-
-
-def _draw_line(ax, sheet, node, look):
-    "From a node's parent to it"
-    _, right, start, _ = sheet.box(node.parent)
-    left, _, end, _ = sheet.box(node.id)
-    turn = right + 0.06
-    ax.plot(
-        [right, turn, turn, left], [start, start, end, end], color=look[0], lw=look[1], zorder=0
-    )
 
 # %% ../../nbs/10_reasoning/06_traces.ipynb #06b3b04c
 def _path_marks(nodes, verdicts):
@@ -222,7 +225,8 @@ def _told(thought):
 def _item(node, verdicts):
     "A node as a list item"
     mark, verdict = _mark_of(verdicts, node), verdicts.get(node.id)
-    text = node.text if node.by == "model" else Em(node.text)
+    text = said_in(node) if node.kind == "answer" else node.text.strip()
+    text = text if node.by == "model" else Em(text)
     text = Strong(text) if node.kind in ("answer", "vote") else text
     score = Span(f" {node.score:.2f}", cls="name") if node.score is not None else None
     why = Span(f" {verdict.why}", cls="why") if verdict and verdict.why else None
@@ -234,7 +238,9 @@ def _branch_tag(path, verdicts):
     false = sum(n.id in verdicts and verdicts[n.id].verdict == "false" for n in path)
     checked = f", {false} false" if any(n.id in verdicts for n in path) else ""
     steps = sum(n.kind == "step" for n in path)
-    head = f"{path[-1].text[:60]} ({steps} step{'s' * (steps != 1)}{checked}; {path[-1].fate})"
+    head = (
+        f"{path[-1].text.strip()[:60]} ({steps} step{'s' * (steps != 1)}{checked}; {path[-1].fate})"
+    )
     return Details(Summary(head), Ol(*(_item(n, verdicts) for n in path)))
 
 # %% ../../nbs/10_reasoning/06_traces.ipynb #2dbf43a3
