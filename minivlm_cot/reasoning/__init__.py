@@ -3,3 +3,4 @@ from .branches import Branches, Engine, shares_cache
 from .moves import ends_step, Piece, STOPS
 from . import scoring  # the engine's `score` and `log_ps`
 from .text_branches import engine_for, TextEngine
+from .thoughts import dials_of, Node, Once, steps_of, Thinker, Thought, Trace

@@ -132,7 +132,8 @@ class Engine:
 
     def __post_init__(self):
         self.seed, self.temperature = check_seed(self.seed), check_temperature(self.temperature)
-        self.meter, self.pictures, self._told = Meter([], self.limit), {}, {}
+        self.meter, self.pictures, self.questions = Meter([], self.limit), {}, {}
+        self._told = {}  # (token, next token) → text of the second
         self._prepare()
 
     def _prepare(self):
@@ -176,6 +177,7 @@ def open(
     which = list(range(len(rows))) if which is None else list(which)
     prompts = prompts_of(rows, style, self.task)
     self.pictures |= dict(zip(which, prompts.pictures))
+    self.questions |= dict(zip(which, prompts.questions))
     self.meter.spent |= {row: self.meter.spent.get(row, Spent()) for row in which}
     with self.clock(which):
         state = self._read_prompts(which, prompts) if which else {}
