@@ -190,9 +190,11 @@ class Wait(Thinker):
 
     def run(self, engine, rows):
         chains = _Chains(self, engine, rows)
+        price = len(engine.processor.tokenizer(self.word)["input_ids"])
         for _ in range(self.times):
             pieces = engine.write(chains.branches, "answer", chains.limit)
-            ends = [piece.why in ("answer", "end") for piece in pieces]
+            able = [engine.meter.left(n) >= price for n in chains.going]
+            ends = [piece.why in ("answer", "end") and a for piece, a in zip(pieces, able)]
             put = [self.word * end for end in ends]
             engine.read(chains.branches, put)
             for n, piece, word in zip(chains.going, pieces, put):

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ..core.basics import InputError, real_number
+from ..generation.asking import prompt_ids
 from .decomposing import as_paid
 from .thoughts import Thinker
 from .when_to_think import Heads, unsure
@@ -70,12 +71,17 @@ class OwnChoice:
 
     def __call__(
         self, heads: Heads
-    ) -> list:  # probability of the direct way, if these two are all there is
-        "How sure a direct answer would be"
+    ) -> list:  # numbers in 0 … 1, from the mean log-probabilities of their tokens
+        "How far does it lean to the direct way?"
         states_of(heads)
         both = [[cues["direct"], cues["cot"]] for cues in heads.cues]
-        pairs = heads.engine.score(heads.branches, both)
-        return [1 / (1 + math.exp(min(700.0, cot - direct))) for direct, cot in pairs]
+        pairs, tokenizer = (
+            heads.engine.score(heads.branches, both),
+            heads.engine.processor.tokenizer,
+        )
+        sizes = [[len(ids) for ids in prompt_ids(tokenizer, texts)] for texts in both]
+        ahead = [d / m - c / n for (d, c), (m, n) in zip(pairs, sizes)]
+        return [1 / (1 + math.exp(-gap)) for gap in ahead]
 
 # %% ../../nbs/10_reasoning/16_without_trying.ipynb #ffd73b63
 @dataclass
