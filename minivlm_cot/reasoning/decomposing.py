@@ -45,7 +45,7 @@ class SubQuestion:
     text: str  # “{start}” in it stands for the object that the one before has reached
     moves: int | None = None  # that are made of its walk; None: it is answered
 
-# %% ../../nbs/10_reasoning/14_decomposing.ipynb #2dc1d392
+
 def walk_plan(
     question: str,
     start: str,  # words for the object where the walk starts, as in the question
