@@ -12,6 +12,12 @@ from .pools import pass_at, Pool, pool_scores, PoolChain, PoolOptions, sample_po
 from .votes import beta_settled, elect, Election, is_settled, pool_chains, SelfConsistency
 from .votes import SETTLED, window_settled
 from .votes_worth import elected_chances, stopped_votes, vote_at
+from .decomposing import as_paid, LeastToMost, open_with, path_words, plan_by_program
+from .decomposing import plan_by_rule, PLANS, SubQuestion, walk_plan
+from .when_to_think import above_mixing, Cascade, choose_threshold, Curve, Heads, margins
+from .when_to_think import route_curve, unsure
+from .without_trying import fit_probe, OwnChoice, Probe, Route, states_of
+from .forcing import CUE, EarlyExit, force_answer, known_after, settled, StepBudget, Wait
 from .longer import FORMS, make_listing, make_walk, NAME_THEM, numbered, NUMBERS, step_heads
 from .longer import Walks
 from .longer_parts import ask_in_parts, OneMoveEach, Plan, read_plan
