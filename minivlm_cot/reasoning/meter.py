@@ -39,6 +39,11 @@ class Spent:
     def __add__(self, other: "Spent") -> "Spent":
         return Spent(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Spent)))
 
+    def __str__(self):
+        kinds = ("written", "read", "again", "scored", "looking")
+        some = [f"{getattr(self, k):.0f} {k}" for k in kinds if getattr(self, k)]
+        return f"{self.tokens:.0f} tokens ({', '.join(some)}) in {self.passes} passes"
+
     def to_dict(self) -> dict:  # name → number
         "What JSON can hold"
         return asdict(self) | dict(tokens=self.tokens)
