@@ -145,7 +145,7 @@ class StepBeam(Thinker):
     width: int = 4  # beginnings that are kept for a question
     branch: int = 4  # continuations of each
     temperature: float = 1.0
-    how: str = "min"  # min or mean: fair to depth, see `whole`
+    how: str = "mean"  # or min; both are fair to depth, see `whole`
     resample: bool = False  # draw by the odds of the scores: particles, as many as width·branch
     max_steps: int = 30
 
@@ -227,7 +227,7 @@ class Tree(Thinker):
             beam = StepBeam(self.verifier, self.keep, self.branch, self.temperature)
             named = dict(strategy=self.name, dials=dials_of(self))
             return [replace(thought, **named) for thought in beam.run(engine, rows)]
-        growth = Growth(self, engine, rows)
+        growth = Growth(self, engine, rows, "last")
         return growth.thoughts(self._deepest(growth))
 
 # %% ../../nbs/10_reasoning/11_step_search.ipynb #c814cdb4

@@ -186,7 +186,7 @@ def auc_interval(
     scores,  # [n] of steps
     good,  # [n] booleans
     clusters=None,  # [n] question of each step; None: each has its own
-    n: int = 400,  # resamples of questions
+    n: int = 200,  # resamples of questions
     seed: int = 0,
 ) -> tuple:  # (low, high) of 95 %
     "How sure is an AUC? By resampling whole questions"
