@@ -24,7 +24,7 @@ from ..visualization.images import _data_uri, ASIDE, GREY, picture_of, STYLE
 
 # %% ../../nbs/10_reasoning/06_traces.ipynb #5425e22c
 _LETTER, _LINE, _SIGN = 0.056, 0.125, 0.14  # inches, of type in 7 points
-_MOST_LINES = {True: 7, False: 4}  # of a text that was chosen, and of another
+_MOST_LINES = {True: 10, False: 4}  # of a text that was chosen, and of another
 
 
 def _broken(node, wide, is_chosen):
@@ -34,7 +34,7 @@ def _broken(node, wide, is_chosen):
     text = said_in(node) if node.kind == "answer" else node.text
     scored = node.score is not None and node.kind != "vote"
     score = f" [{node.score:.2f}]" if scored else ""
-    lines = textwrap.wrap(text + score, int((wide - 0.2 - _SIGN) / _LETTER)) or [""]
+    lines = textwrap.wrap(text.strip() + score, int((wide - 0.2 - _SIGN) / _LETTER)) or [""]
     most = _MOST_LINES[is_chosen]
     return lines if len(lines) <= most else [*lines[: most - 1], "…"]
 
@@ -177,8 +177,8 @@ def plot_trace(
     shown = 2.3 if example else 0.0  # inches of the picture
     sheet = _Sheet(nodes, 9.2 - shown)
     wide, high = shown + sheet.wide + 0.1, max(shown, sheet.tops[-1]) + 0.65
-    with plt.style.context([STYLE, {"figure.constrained_layout.use": False}]):
-        fig = plt.figure(figsize=(max(wide, 6.5), high))
+    with plt.style.context(STYLE):
+        fig = plt.figure(figsize=(max(wide, 6.5), high), layout="none")
         size = fig.get_size_inches()
         box = [
             shown / size[0],
@@ -218,7 +218,7 @@ def _told(thought):
     "Strategy, answer, confidence and cost in a few words"
     said = [thought.strategy, f"answer: {thought.answer or '(none)'}"]
     said += [f"share {thought.share:.0%}"] if thought.share is not None else []
-    said += [f"{thought.spent.tokens:,.0f} tokens"]
+    said += [f"{thought.spent.tokens:,.0f} tokens"] if thought.spent.tokens else []
     return " · ".join(said + ["chosen by the truth (oracle)"] * thought.oracle)
 
 # %% ../../nbs/10_reasoning/06_traces.ipynb #14f650dc

@@ -26,7 +26,7 @@ class Election:
     answer: str | None  # None: nobody voted
     share: float  # of all chains, those without an answer included
     votes: dict  # answer → how many voted for it, in the order drawn
-    chain: int | None  # number of the first chain with this answer
+    chain: int | None  # number of the most probable chain with this answer
 
 
 def elect(
@@ -47,7 +47,8 @@ def elect(
 
     winners = max(voters.values(), key=strength)  # the first of several
     votes = {answers[some[0]]: len(some) for some in voters.values()}
-    return Election(answers[winners[0]], len(winners) / len(answers), votes, winners[0])
+    best = max(winners, key=lambda n: log_ps[n]) if log_ps else winners[0]
+    return Election(answers[winners[0]], len(winners) / len(answers), votes, best)
 
 # %% ../../nbs/10_reasoning/07_votes.ipynb #9bbb3468
 @dataclass
