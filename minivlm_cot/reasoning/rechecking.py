@@ -62,7 +62,7 @@ def _step(self: Recheck, growth, before):
             ends[n].append(end)
     return growth.join([self._settle(growth, own) for own in ends.values()])
 
-
+# %% ../../nbs/10_reasoning/12_rechecking.ipynb #f840090d
 @patch
 def _accepts(self: Recheck, end):
     "Is the last step good enough?"

@@ -64,6 +64,8 @@ class Growth:
     def grow(self, front: Front, counts: list, temperature=None, merge: bool = True) -> Front:
         "Continue each end `counts` times by a step; ends that have ended stay as they are"
         before = [n for n, count in enumerate(counts) for _ in range(count)]
+        for n in before:
+            self.traces[front.branches.row[n]].mark(front.nodes[n], "kept")
         children = self.engine.fork(front.branches, counts)
         pieces = self.engine.write(children, "step", temperature=temperature)
         self.moved = any(piece.ids for piece in pieces)
@@ -74,28 +76,36 @@ class Growth:
         grown = Front(children, nodes, [whole(s, self.how) if s else 1.0 for s in scores])
         return self.pick(grown, _different(children)) if merge else grown
 
-    def pick(self, front: Front, numbers: list, fate: str | None = "cut") -> Front:
-        "Those ends alone, in this order; the others have met their fate, if it is not None"
-        for n in set(range(len(front))) - set(numbers) if fate else ():
-            self.traces[front.branches.row[n]].mark(front.nodes[n], fate)
-        nodes, scores = ([of[n] for n in numbers] for of in (front.nodes, front.scores))
-        return Front(self.engine.select(front.branches, numbers), nodes, scores)
-
-    def apart(self, front: Front) -> list:
-        "Each end in a front of its own"
-        return [self.pick(front, [n], None) for n in range(len(front))]
-
-    def drop(self, front: Front, fate: str):
-        "Nothing goes on from these ends"
-        self.pick(front, [], fate)
-
-    def join(self, fronts: list) -> Front:
-        "All ends in one front"
-        branches = self.engine.join([front.branches for front in fronts])
-        nodes, scores = (sum(lists, []) for lists in zip(*((f.nodes, f.scores) for f in fronts)))
-        return Front(branches, nodes, scores)
-
 # %% ../../nbs/10_reasoning/11_step_search.ipynb #f29b2550
+@patch
+def pick(self: Growth, front: Front, numbers: list, fate: str | None = "cut") -> Front:
+    "Those ends alone, in this order; the others have met their fate, if it is not None"
+    for n in set(range(len(front))) - set(numbers) if fate else ():
+        self.traces[front.branches.row[n]].mark(front.nodes[n], fate)
+    nodes, scores = ([of[n] for n in numbers] for of in (front.nodes, front.scores))
+    return Front(self.engine.select(front.branches, numbers), nodes, scores)
+
+
+@patch
+def apart(self: Growth, front: Front) -> list:
+    "Each end in a front of its own"
+    return [self.pick(front, [n], None) for n in range(len(front))]
+
+
+@patch
+def drop(self: Growth, front: Front, fate: str):
+    "Nothing goes on from these ends"
+    self.pick(front, [], fate)
+
+# %% ../../nbs/10_reasoning/11_step_search.ipynb #8e406c1f
+@patch
+def join(self: Growth, fronts: list) -> Front:
+    "All ends in one front"
+    branches = self.engine.join([front.branches for front in fronts])
+    nodes, scores = (sum(lists, []) for lists in zip(*((f.nodes, f.scores) for f in fronts)))
+    return Front(branches, nodes, scores)
+
+# %% ../../nbs/10_reasoning/11_step_search.ipynb #59f65837
 def _different(branches):
     "The first branch of each text of a question"
     first = {}
@@ -181,7 +191,7 @@ def _best(self: StepBeam, front):
             counts[n] = 1 if ended[n] else self.branch
     return counts
 
-
+# %% ../../nbs/10_reasoning/11_step_search.ipynb #474bd4f1
 @patch
 def _resampled(self: StepBeam, front, engine, step):
     "How often each end is drawn, by the odds of its score"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
+from fastcore.basics import patch
 
 from ..core.basics import check_seed, InputError, real_number, whole_number
 from ..core.records import fingerprint
@@ -115,38 +116,42 @@ class LogProb(Verifier):
         "Forced tokens were not chosen, and do not count; a step without any other scores 1"
         return [[_geometric_mean(step) for step in self._by_step(c)] for c in chains]
 
-    def _by_step(self, chain):
-        "The log-probabilities of each step's tokens"
-        if not hasattr(chain, "log_p"):
-            raise InputError(
-                "LogProb needs the log-probability of each token: give a Piece, or a chain of a "
-                "pool, not a bare text."
-            )
-        text = chain_of(chain)
-        if text and all(p is None for p in chain.log_p):
-            raise InputError(
-                f"No token of {text[:40]!r} has a log-probability, as with models that are asked "
-                "without a cache: take another verifier."
-            )
-        ends, upto = [m.end() for m in _STEP.finditer(text)], -chain.text.find(text)
-        steps = [[] for _ in ends]
-        for before, token, log_p in zip([None, *chain.ids], chain.ids, chain.log_p):
-            upto += self._letters(before, token)
-            if log_p is not None and 0 < upto <= len(text):
-                steps[bisect_left(ends, upto)].append(log_p)
-        return steps
-
-    def _letters(self, before, token):
-        "How many letters a token adds behind another one"
-        if (before, token) not in self._told:
-            first = [] if before is None else [before]
-            texts = self.tokenizer.batch_decode([[*first, token], first], skip_special_tokens=True)
-            self._told[before, token] = len(texts[0]) - len(texts[1])
-        return self._told[before, token]
-
 
 def _geometric_mean(log_p):
     return math.exp(sum(log_p) / len(log_p)) if log_p else 1.0
+
+# %% ../../nbs/10_reasoning/08_verifiers.ipynb #16b4d0e1
+@patch
+def _by_step(self: LogProb, chain):
+    "The log-probabilities of each step's tokens"
+    if not hasattr(chain, "log_p"):
+        raise InputError(
+            "LogProb needs the log-probability of each token: give a Piece, or a chain of a "
+            "pool, not a bare text."
+        )
+    text = chain_of(chain)
+    if text and all(p is None for p in chain.log_p):
+        raise InputError(
+            f"No token of {text[:40]!r} has a log-probability, as with models that are asked "
+            "without a cache: take another verifier."
+        )
+    ends, upto = [m.end() for m in _STEP.finditer(text)], -chain.text.find(text)
+    steps = [[] for _ in ends]
+    for before, token, log_p in zip([None, *chain.ids], chain.ids, chain.log_p):
+        upto += self._letters(before, token)
+        if log_p is not None and 0 < upto <= len(text):
+            steps[bisect_left(ends, upto)].append(log_p)
+    return steps
+
+# %% ../../nbs/10_reasoning/08_verifiers.ipynb #615922b6
+@patch
+def _letters(self: LogProb, before, token):
+    "How many letters a token adds behind another one"
+    if (before, token) not in self._told:
+        first = [] if before is None else [before]
+        texts = self.tokenizer.batch_decode([[*first, token], first], skip_special_tokens=True)
+        self._told[before, token] = len(texts[0]) - len(texts[1])
+    return self._told[before, token]
 
 # %% ../../nbs/10_reasoning/08_verifiers.ipynb #9400c7d7
 def pieces_of(
@@ -202,7 +207,7 @@ def auc_interval(
             found.append(auc(scores[steps], good[steps]))
     return tuple(float(v) for v in np.quantile(found, (0.025, 0.975)))
 
-
+# %% ../../nbs/10_reasoning/08_verifiers.ipynb #4e7fa1a2
 def rejections(
     scores,  # [n] of steps
     good,  # [n] booleans
