@@ -77,7 +77,7 @@ def _settle(self: Recheck, growth, tries):
         best = tries[-1]
     for end in tries:
         if end is not best:
-            growth.drop(end, "rejected")
+            growth.pick(end, [], "rejected")
     return best
 
 # %% ../../nbs/10_reasoning/12_rechecking.ipynb #71441f36

@@ -93,12 +93,6 @@ def apart(self: Growth, front: Front) -> list:
 
 
 @patch
-def drop(self: Growth, front: Front, fate: str):
-    "Nothing goes on from these ends"
-    self.pick(front, [], fate)
-
-# %% ../../nbs/10_reasoning/11_step_search.ipynb #8e406c1f
-@patch
 def join(self: Growth, fronts: list) -> Front:
     "All ends in one front"
     branches = self.engine.join([front.branches for front in fronts])
@@ -265,10 +259,10 @@ def _deepest(self: Tree, growth):
     for row, ends in left.items():
         found[row] = found.get(row) or self._next(ends)
         for end in ends:
-            growth.drop(end, "rejected" if end.scores[0] < self.threshold else "cut")
+            growth.pick(end, [], "rejected" if end.scores[0] < self.threshold else "cut")
     return growth.join([found[row] for row in roots.branches.row])
 
-
+# %% ../../nbs/10_reasoning/11_step_search.ipynb #9a64542f
 @patch
 def _next(self: Tree, ends):
     "Take the end to go on from: the latest that is good enough, or else the best of all"
