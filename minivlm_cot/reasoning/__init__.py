@@ -12,6 +12,12 @@ from .pools import pass_at, Pool, pool_scores, PoolChain, PoolOptions, sample_po
 from .votes import beta_settled, elect, Election, is_settled, pool_chains, SelfConsistency
 from .votes import SETTLED, window_settled
 from .votes_worth import elected_chances, stopped_votes, vote_at
+from .verifiers import auc, auc_interval, chain_of, chain_steps, HOW, judged, LogProb, Noisy
+from .verifiers import pieces_of, rejections, SceneVerifier, Verifier, whole
+from .choosing import best_at, BestOfN, chances_of_best, choose, pool_verdicts
+from .choosing import selection_efficiency, weighted_at
+from .step_search import Front, Growth, number_of, StepBeam, Tree
+from .rechecking import is_verified, Recheck
 from .decomposing import as_paid, LeastToMost, open_with, path_words, plan_by_program
 from .decomposing import plan_by_rule, PLANS, SubQuestion, walk_plan
 from .when_to_think import above_mixing, Cascade, choose_threshold, Curve, Heads, margins
