@@ -202,6 +202,7 @@ def test_build_read_train_examine_and_save(hub):
     assert "20 steps" in first and "4 questions, both arms" in first and "1 left out" in first
     second = hub.run(AGAIN)  # a fresh process, from the saved folder
     assert second.splitlines()[-1] == "largest difference: 0.0"
+    shutil.rmtree(hub.root / "run")  # gigabytes, which the tests behind it need not carry
 
 
 PUSH = """

@@ -3,5 +3,28 @@ from .branches import Branches, Engine, shares_cache
 from .moves import ends_step, Piece, STOPS
 from . import scoring  # the engine's `score` and `log_ps`
 from .text_branches import engine_for, TextEngine
-from .thoughts import dials_of, Node, NODE_FATES, NODE_KINDS, NODE_MAKERS, Once, steps_of
-from .thoughts import Thinker, Thought, Trace
+from .thoughts import dials_of, Node, NODE_FATES, NODE_KINDS, NODE_MAKERS, Once, steps_of, Thinker
+from .thoughts import Thought, Trace
+from .trace_steps import cells_named, check_nodes, path_to, running_text, said_in, Verdict
+from .trace_tree import chosen_nodes, lay_out, lost_nodes, Place, shown_nodes
+from .traces import plot_trace, thought_card
+from .pools import pass_at, Pool, pool_scores, PoolChain, PoolOptions, sample_pool
+from .votes import beta_settled, elect, Election, is_settled, pool_chains, SelfConsistency
+from .votes import SETTLED, window_settled
+from .votes_worth import elected_chances, stopped_votes, vote_at
+from .verifiers import auc, auc_interval, chain_of, chain_steps, HOW, judged, LogProb, Noisy
+from .verifiers import pieces_of, rejections, SceneVerifier, Verifier, whole
+from .choosing import best_at, BestOfN, chances_of_best, choose, pool_verdicts
+from .choosing import selection_efficiency, weighted_at
+from .step_search import Front, Growth, number_of, StepBeam, Tree
+from .rechecking import is_verified, Recheck
+from .decomposing import as_paid, LeastToMost, open_with, path_words, plan_by_program
+from .decomposing import plan_by_rule, PLANS, SubQuestion, walk_plan
+from .when_to_think import above_mixing, Cascade, choose_threshold, Curve, Heads, margins
+from .when_to_think import route_curve, unsure
+from .without_trying import fit_probe, OwnChoice, Probe, Route, states_of
+from .forcing import CUE, EarlyExit, force_answer, known_after, settled, StepBudget, Wait
+from .longer import FORMS, make_listing, make_walk, NAME_THEM, numbered, NUMBERS, step_heads
+from .longer import Walks
+from .longer_parts import ask_in_parts, OneMoveEach, Plan, read_plan
+from .longer_taught import ask_walks, longer_rows, LongerRecipe, teach_walks, train_longer

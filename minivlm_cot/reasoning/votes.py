@@ -7,6 +7,7 @@ __all__ = ['SETTLED', 'Election', 'elect', 'SelfConsistency', 'pool_chains', 'be
 
 # %% ../../nbs/10_reasoning/07_votes.ipynb #be0c5b43
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fastcore.basics import patch
 from scipy.stats import beta
@@ -19,6 +20,15 @@ from .pools import PoolChain
 from .thoughts import Thinker
 
 # %% ../../nbs/10_reasoning/07_votes.ipynb #417e84b5
+_bare = lru_cache(maxsize=1 << 14)(undress)  # the same few answers are asked again and again
+
+
+def _likeliest(found, log_p):
+    "The first of those that are most probable; rounding makes no difference"
+    scores = [log_p(one) for one in found]
+    return next(one for one, x in zip(found, scores) if x > max(scores) - 1e-3)
+
+# %% ../../nbs/10_reasoning/07_votes.ipynb #0c221665
 @dataclass(frozen=True)
 class Election:
     "What chains have elected"
@@ -37,18 +47,17 @@ def elect(
     "The answer of most chains"
     voters = {}
     for n, answer in enumerate(answers):
-        if bare := undress(answer):
+        if bare := _bare(answer):
             voters.setdefault(bare, []).append(n)
     if not voters:
         return Election(None, 0.0, {}, None)
-
-    def strength(some):
-        return len(some), sum(log_ps[n] for n in some) if log_ps else 0.0
-
-    winners = max(voters.values(), key=strength)  # the first of several
+    most = max(map(len, voters.values()))
+    level = [some for some in voters.values() if len(some) == most]
+    log_ps = log_ps or [0.0] * len(answers)
+    winners = _likeliest(level, lambda some: sum(log_ps[n] for n in some))
     votes = {answers[some[0]]: len(some) for some in voters.values()}
-    best = max(winners, key=lambda n: log_ps[n]) if log_ps else winners[0]
-    return Election(answers[winners[0]], len(winners) / len(answers), votes, best)
+    best = _likeliest(winners, lambda n: log_ps[n])
+    return Election(answers[winners[0]], most / len(answers), votes, best)
 
 # %% ../../nbs/10_reasoning/07_votes.ipynb #9bbb3468
 @dataclass
@@ -103,11 +112,11 @@ def _elected(self: SelfConsistency, engine, trace, drawn):
     "The vote on one question"
     chains = pool_chains(engine, *zip(*drawn))
     election = elect([c.answer for c in chains], [c.total for c in chains])
-    ends, winner = [], undress(election.answer)
+    ends, winner = [], _bare(election.answer)
     for c in chains:
         ends.append(trace.grow(0, c.text, engine.processor.tokenizer))
         for n in trace.path(ends[-1])[1:]:
-            trace.mark(n, "kept" if winner and undress(c.answer) == winner else "rejected")
+            trace.mark(n, "kept" if winner and _bare(c.answer) == winner else "rejected")
     first, count = election.chain or 0, round(election.share * len(chains))
     told = f"{election.answer or 'no answer'}: {count} of {len(chains)}"
     vote = trace.add(ends[first], "vote", told, "rule", "open", election.share)

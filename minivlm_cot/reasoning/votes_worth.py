@@ -12,9 +12,8 @@ from math import comb
 import numpy as np
 
 from ..core.basics import check_seed, InputError, whole_number
-from ..dataset.prompts import undress
 from .pools import Pool
-from .votes import elect, is_settled
+from .votes import _bare, elect, is_settled
 
 # %% ../../nbs/10_reasoning/07_votes_worth.ipynb #b8cf2340
 def elected_chances(
@@ -77,7 +76,7 @@ def _exact_vote(chains, scores, k, _):
     "By formula"
     worth, counts, silent = {}, {}, 0
     for c, score in zip(chains, scores):
-        bare = undress(c.answer)
+        bare = _bare(c.answer)
         silent += not bare
         if bare:
             worth[bare], counts[bare] = score, counts.get(bare, 0) + 1

@@ -16,19 +16,9 @@ from ..scenes.world import CELLS, COLOURS, draw_scene, HELD_OUT_PAIRS
 from ..scenes.world import jitter, sample_scene, Scene, SHAPES, SPLITS
 from ..scenes.programs import _count_list, find_all
 from ..scenes.families import _plural
-from .changes import CHANGES, differences, find_change, sample_strip
+from .changes import CHANGES, find_change, sample_strip
 
 # %% ../../nbs/09_tasks/14_frame_questions.ipynb #c82f3a163
-def _items(things):
-    "Things as a chain names them, with their cells"
-    return ", ".join(f"{CELLS[t[3]]} {t[1]} {t[0]}" for t in things) or "none"
-
-
-def _say_see(scenes, found, k):
-    "All things of a picture, in reading order"
-    return f"picture {k}: {_items(scenes[k - 1].things)}."
-
-
 def _say_show(scenes, found, k, phrase):
     "Where a picture shows what a phrase fits"
     cells = [CELLS[t.cell] for t in find_all(scenes[k - 1], phrase)]
@@ -53,12 +43,20 @@ def _say_compare(scenes, found):
     return f"{a} {sign} {b}."
 
 # %% ../../nbs/09_tasks/14_frame_questions.ipynb #c862797bd
-def _say_gone(scenes, found, j, k):
-    return f"gone: {_items(differences(scenes[j - 1], scenes[k - 1])[0])}."
+def _marked(before, after):
+    "What was in a cell, and what has become of it; sizes are not told"
+    was, now = (f"{t.colour} {t.shape}" if t else None for t in (before, after))
+    if was is None or now is None:
+        return f"{now} new" if now else f"{was} gone"
+    return f"{was} same" if was == now else f"{was} now {now}"
 
 
-def _say_new(scenes, found, j, k):
-    return f"new: {_items(differences(scenes[j - 1], scenes[k - 1])[1])}."
+def _say_between(scenes, found, j, k):
+    "Cell by cell, in reading order: what one picture shows, and whether the next does"
+    first, second = (scenes[n - 1].at for n in (j, k))
+    cells = sorted(first.keys() | second.keys())
+    marks = [f"{CELLS[c]} {_marked(first.get(c), second.get(c))}" for c in cells]
+    return f"picture {j} to picture {k}: {', '.join(marks) or 'none'}."
 
 
 def _say_change(scenes, found, j, k):
@@ -70,12 +68,10 @@ def _say_change(scenes, found, j, k):
 
 # %% ../../nbs/09_tasks/14_frame_questions.ipynb #c6829f691
 FRAME_STEPS = dict(  # name → what it says, and what it needs: pictures, and a word or phrase
-    see=(_say_see, 1, 0),
     show=(_say_show, 1, 1),
     count=(_say_count, 1, 1),
     compare=(_say_compare, 0, 0),
-    gone=(_say_gone, 2, 0),
-    new=(_say_new, 2, 0),
+    between=(_say_between, 2, 0),
     change=(_say_change, 2, 0),
 )
 
@@ -176,10 +172,8 @@ def _draw_strip_question(target, rng, split):
     n = len(kinds) + 1
     strip = sample_strip(rng, kinds, split, 9 if n == 2 else 6)
     question = rng.choice(_CHANGED if n == 2 else _ORDERED).format(n)
-    program = [["see", 1]]
-    for k in range(2, n + 1):
-        program += [["see", k], *([step, k - 1, k] for step in ("gone", "new", "change"))]
-    return strip, question, program
+    pairs = [(k - 1, k) for k in range(2, n + 1)]
+    return strip, question, [[step, *pair] for pair in pairs for step in ("between", "change")]
 
 # %% ../../nbs/09_tasks/14_frame_questions.ipynb #c340395c4
 @dataclass(frozen=True)

@@ -18,17 +18,13 @@ from .frame_questions import _MORE, changes_text, FRAME_STEPS, numbers_text
 
 # %% ../../nbs/09_tasks/14_frames_marked.ipynb #c15488459
 _KIND = rf"(?:{'|'.join(COLOURS)}) (?:{_SHAPE})"
-_ITEMS = f"none|{_several(f'{_CELL} {_KIND}')}"
+_MARK = f"{_CELL} {_KIND} (?:same|gone|new|now {_KIND})"
 _ABOUT_ONE = re.compile(r"picture (?P<k>[1-9]): (?P<rest>.+)")
-_LOOKS = dict(
-    see=re.compile(_ITEMS),
-    show=re.compile(rf"(?P<phrase>{_KIND}) (?:none|{_several(_CELL)})"),
+_BETWEEN = re.compile(
+    rf"picture (?P<j>[1-9]) to picture (?P<k>[1-9]): (?:none|{_several(_MARK)})"
 )
-_ABOUT_TWO = dict(
-    gone=re.compile(f"gone: (?:{_ITEMS})"),
-    new=re.compile(f"new: (?:{_ITEMS})"),
-    change=re.compile(rf"{_KIND} (?:{'|'.join(CHANGES)})"),
-)
+_SHOW = re.compile(rf"(?P<phrase>{_KIND}) (?:none|{_several(_CELL)})")
+_CHANGE = re.compile(rf"{_KIND} (?:{'|'.join(CHANGES)})")
 _COMPARED = re.compile(rf"(?P<a>{_N}) (?P<sign>[<=>]) (?P<b>{_N})")
 
 # %% ../../nbs/09_tasks/14_frames_marked.ipynb #c2ea0f4fd
@@ -37,7 +33,7 @@ class _FrameReader:
 
     def __init__(self, scenes):
         self.scenes, self.readers = scenes, [_Reader(scene) for scene in scenes]
-        self.named = []  # the pictures whose things were named, in turn
+        self.pair = None  # the two pictures that were gone through last
         self.counts = {}  # number of a picture → what was counted there
         self.shown, self.changes, self.compared = None, [], None  # what the chain amounts to
 
@@ -45,19 +41,24 @@ class _FrameReader:
         "The step that a sentence carries out, and what is wrong with it; None: no such step"
         if match := _ABOUT_ONE.fullmatch(text):
             return self._about_one(text, int(match["k"]), match["rest"])
+        if match := _BETWEEN.fullmatch(text):
+            self.pair = int(match["j"]), int(match["k"])
+            return self._held(("between", *self.pair), text)
         if match := _COMPARED.fullmatch(text):
             return ("compare",), self._compare(int(match["a"]), match["sign"], int(match["b"]))
-        step = next((s for s, rule in _ABOUT_TWO.items() if rule.fullmatch(text)), None)
-        if step is None:
+        if not _CHANGE.fullmatch(text):
             return None, "not a step that the checker knows"
-        self.changes += [text] if step == "change" else []
-        if len(self.named) < 2:
-            return (step,), "no two pictures were named before"
-        return self._held((step, *self.named[-2:]), text)
+        self.changes.append(text)
+        if self.pair is None:
+            return ("change",), "no two pictures were compared before"
+        return self._held(("change", *self.pair), text)
 
     def _held(self, step, text):
         "A step, and what is wrong with its sentence: it is held against what is true"
         name, *arguments = step
+        numbers = [n for n in arguments if type(n) is int]
+        if max(numbers) > len(self.scenes):
+            return step, f"there is no picture {max(numbers)}"
         try:
             truth = FRAME_STEPS[name][0](self.scenes, [], *arguments)
         except InputError as error:
@@ -70,21 +71,16 @@ class _Reading(_FrameReader):
 
     def _about_one(self, text, k, rest):
         "A sentence about picture k"
-        look = next((n for n, rule in _LOOKS.items() if rule.fullmatch(rest)), None)
-        kind, claim = (None, {}) if look else _claim_of(rest)
-        step = (look or kind, k) if look or kind else None
-        if look == "see" and k <= len(self.scenes):
-            self.named.append(k)
-        if look == "show":
-            step += (_LOOKS["show"].fullmatch(rest)["phrase"],)
+        if match := _SHOW.fullmatch(rest):
             self.shown = (self.shown or set()) | (set() if rest.endswith("none") else {k})
+            return self._held(("show", k, match["phrase"]), text)
+        kind, claim = _claim_of(rest)
+        step = (kind, k) if kind else None
         if kind == "count":
             step += (claim["word"],)
             self.counts[k] = int(claim["n"])
         if k > len(self.scenes):
             return step, f"there is no picture {k}"
-        if look:
-            return self._held(step, text)
         return step, self.readers[k - 1].fault(kind, claim)
 
     def _compare(self, a, sign, b):
@@ -114,8 +110,8 @@ def _checked_frames(program, n):
         known = all(type(k) is int and 1 <= k <= n for k in numbers)
         if len(arguments) != pictures + words or not known or not all(map(_is_text, rest)):
             raise InputError(
-                f"A question about {n} pictures cannot have {str(step)[:60]!r} in its program: a "
-                "step is a list such as ['see', 1], ['count', 2, 'cube'] or ['change', 1, 2]."
+                f"A question about {n} pictures cannot have {str(step)[:60]!r} in its program: "
+                "a step is a list such as ['between', 1, 2] or ['count', 2, 'cube']."
             )
     return [tuple(step) for step in program]
 

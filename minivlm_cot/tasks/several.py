@@ -89,9 +89,9 @@ def prompt(self: SeveralPictures, row: dict, style: str) -> str:
 
 @patch
 def target(self: SeveralPictures, row: dict, style: str) -> str | None:
-    "What the model shall write: chain and answer, or the answer alone; None without a chain"
+    "What the model shall write: chain and answer, or the answer alone; None: it teaches neither"
     if style == "direct":
-        return f" {gold_answer(row)}"
+        return None if row.get("family") == "compared" else f" {gold_answer(row)}"
     chain = next(iter(row.get("rationales") or ()), None)
     return chain and f"{chain}\n{ANSWER} {gold_answer(row)}"
 

@@ -91,7 +91,7 @@ def hide_picture(
 def _behind(row, k, scenes):
     "Scenes that may stand behind picture k, as far as they matter for the question"
     operation, _, *word = row["program"][0]
-    if operation == "see":
+    if operation == "between":
         beside = scenes[k] if k < len(scenes) else scenes[k - 2]
         found = all_changes(beside, all_pairs=row["split"] == "ood_pairs")
         return [change.apply(beside) for change in found]
