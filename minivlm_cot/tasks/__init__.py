@@ -38,6 +38,7 @@ from .changes import all_changes, Change, CHANGES, differences, draw_strip, find
 from .changes import sample_strip
 from .frame_questions import changes_text, FRAME_KINDS, FRAME_STEPS, FrameKind, make_frames
 from .frame_questions import numbers_text, run_frames
+from .frames_compared import make_comparison
 from .frames_marked import check_frames
 from .several import check_pictures, load_boxes_apart, mark_line, nlvr_boxes, SeveralPictures
 from .shortcuts import glance, guess_by_table, hide_picture, possible_answers, short_answer
