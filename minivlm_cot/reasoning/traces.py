@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import matplotlib.pyplot as plt
 from fastcore.basics import patch
 from fastcore.xml import Article, Details, Div, Em, Img, Li, Ol, P, Span, Strong, Summary, to_xml
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from ..core.basics import InputError
@@ -24,6 +25,7 @@ from ..visualization.images import _data_uri, ASIDE, GREY, picture_of, STYLE
 
 # %% ../../nbs/10_reasoning/06_traces.ipynb #5425e22c
 _LETTER, _LINE, _SIGN = 0.056, 0.125, 0.14  # inches, of type in 7 points
+_BY_HAND = PlaceHolderLayoutEngine(adjust_compatible=True, colorbar_gridspec=False)
 _MOST_LINES = {True: 10, False: 4}  # of a text that was chosen, and of another
 
 
@@ -178,7 +180,7 @@ def plot_trace(
     sheet = _Sheet(nodes, 9.2 - shown)
     wide, high = shown + sheet.wide + 0.1, max(shown, sheet.tops[-1]) + 0.65
     with plt.style.context(STYLE):
-        fig = plt.figure(figsize=(max(wide, 6.5), high), layout="none")
+        fig = plt.figure(figsize=(max(wide, 6.5), high), layout=_BY_HAND)
         size = fig.get_size_inches()
         box = [
             shown / size[0],
