@@ -202,7 +202,7 @@ def _write(engine, branches, stop, steps):
         branches, going = engine.select(branches, still), [going[k] for k in still]
     return texts
 
-# %% ../../nbs/10_reasoning/14_decomposing.ipynb #6f014d0a
+
 @patch
 def told(self: LeastToMost, engine, n, a):
     "What came of a question"
