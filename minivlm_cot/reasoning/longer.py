@@ -18,9 +18,10 @@ from ..scenes.world import COLOURS, draw_scene, jitter, sample_scene
 from ..scenes.world import SHAPES, SIZES, SPLITS
 from ..dataset.questions import Questions
 from ..dataset.readers import Rows
+from .decomposing import _PLACES
 
 # %% ../../nbs/10_reasoning/19_longer.ipynb #0e28f8ed
-NUMBERS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+NUMBERS = _PLACES[:8]  # first … eighth
 FORMS = ("ordinals", "anywhere", "countdown", "rest", "goal")
 
 

@@ -102,7 +102,7 @@ def _move(self: OneMoveEach, engine, rows, walks, n):
                 engine.write(branches, "step")
             looks = list(branches.text)
             pieces = engine.write(branches, "answer" if ends else "step")
-            for k, (w, look, piece) in enumerate(zip(some, looks, pieces)):
+            for w, look, piece in zip(some, looks, pieces):
                 _hand_on(w, n, look if n == 0 else "", piece)
             if ends:
                 self._finish(engine, branches, some)
