@@ -33,7 +33,7 @@ from .thoughts import Once
 class Filled(Questions):
     "The same questions, with a row of dots before the answer"
 
-    dots: int = 40  # as many tokens as the chains of the drawn world have on average
+    dots: int = 18  # of two tokens each: as many as a chain of the drawn world has on average
 
     name = "filled"
     styles = ("direct",)
@@ -55,7 +55,7 @@ class RivalRecipe:
     epochs: int = 1
     batch_size: int = 32
     learning_rate: float = 3e-3  # of Muon, as in the four stages
-    dots: int = 40
+    dots: int = 18
     validation: int = 780  # questions: 60 of each family
     seed: int = 7  # the ready model has seen the pictures of seed 0
 
