@@ -17,6 +17,7 @@ from ..evaluation.rows import make_row
 from ..evaluation.report import Report
 from ..evaluation.exam import examine as examine_model
 from ..evaluation.exam import ExamOptions
+from ..reasoning import by_name  # noqa: F401 -- its ways can be named
 from ..visualization.images import picture_of
 from ..visualization.cards import reasoning_card
 

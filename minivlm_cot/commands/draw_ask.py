@@ -30,6 +30,8 @@ from ..evaluation.scores import exact_match
 from ..tasks.boxes import show_boxes
 from ..tasks.detection import read_objects
 from ..tasks.one_query import ask_query, learned_style, task_class, why_unread
+from ..reasoning.by_name import Way
+from ..reasoning.traces import thought_card
 from ..visualization.cards import reasoning_card
 from ..visualization.pages import cards_page
 from .options import command
@@ -98,6 +100,9 @@ class AskingOptions:
     # folder or hub name of a MiniVLM or of a chat model such as Qwen2-VL;
     # left out: the model that comes with the package
     model: str = None
+    # another way to think, such as self_consistency, tree or route; left out: one chain
+    strategy: str = None
+    k: int = None  # its size: chains, width or tries; left out: its own
     # captions, detection, questions, vqa or several; left out: the words choose, where the model
     # was taught more than one
     task: str = None
@@ -116,6 +121,7 @@ def minivlm_ask(options):
         raise InputError("The question is empty: ask something.")
     check_sizes(max_new_tokens=options.max_new_tokens)
     check_temperature(options.temperature), check_seed(options.seed)
+    way = _way(options)
     files = _files(options.image)
     pictures = [open_image(file) for file in files]
     if options.task:
@@ -123,9 +129,11 @@ def minivlm_ask(options):
     if options.card:
         known = _known(files[0]) if len(files) == 1 else {}
         _can_be_written(options.card)  # better now than later
-    asked = _Asked(*load_any(options.model, options.device), pictures, options)
+    asked = _Asked(*load_any(options.model, options.device), pictures, options, way)
     print(said := asked(options.direct))
-    if options.card and said.answer is not None:
+    if options.card and way and said.answer is not None:
+        _write_thought(options.card, asked, said, known)
+    elif options.card and said.answer is not None:
         _write_card(options.card, *_card_of(asked, said, known))
 
 # %% ../../nbs/13_commands/03_draw_ask.ipynb #nf6c59004
@@ -137,12 +145,14 @@ class _Asked:
     processor: object
     pictures: list
     options: AskingOptions
+    way: Way | None = None  # in place of a chain
 
     def __call__(self, direct):
         o, style = self.options, "direct" if direct else "cot"
         told = dict(max_new_tokens=o.max_new_tokens, temperature=o.temperature)
         how = AskOptions(**told, seed=o.seed)
         vlm = (self.model, self.processor)
+        style = style if direct else self.way or style
         return ask_query(*vlm, self.pictures, o.question, o.task, style, how)
 
 
@@ -150,6 +160,30 @@ def _write_card(path, row, picture):
     "One card as a page of its own"
     title = "One question, asked twice" if len(row["answers"]) > 1 else "One query"
     page = cards_page([reasoning_card(row, picture)], title=title)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    print(f"card: {path}")
+
+# %% ../../nbs/13_commands/03_draw_ask.ipynb #61a133e9
+def _way(options):
+    "The way to think that is asked for; None: one chain"
+    if options.strategy is None:
+        if options.k is not None:
+            raise InputError("--k is the size of a strategy: name one with --strategy.")
+        return None
+    if options.direct:
+        raise InputError("A strategy thinks, and --direct does not: choose one of them.")
+    return Way(options.strategy, options.k, options.temperature or None)
+
+
+def _write_thought(path, asked, said, known):
+    "The card of a way to think: what was tried, and what became of it"
+    if known.get("question") != said.choice.query:  # the program is another question's
+        known = {name: known[name] for name in ("scene",) if name in known}
+    row = known | dict(image=join_pictures(asked.pictures), question=said.choice.query)
+    task, seed = task_class(said.choice.task)(), asked.options.seed
+    (thought,) = asked.way.think(asked.model, asked.processor, [row], task, seed)
+    page = cards_page([thought_card(thought, row, task)], title="One question, thought over")
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     print(f"card: {path}")

@@ -37,6 +37,7 @@ from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
 from ..tasks.named import asked_in, fit_task, own_scores, own_table
 from ..tasks.named import task_named, task_rows
+from ..reasoning import by_name  # noqa: F401 -- its ways can be named
 from .demo import run_demo, train_on_scenes
 from .options import command, depths_of, give_advice, own_device
 from .options import packed_by, room_for, taught_arms
@@ -201,7 +202,8 @@ class EvalOptions:
     max_new_tokens_direct: int = None  # of a direct answer
     seed: int = 0  # of the intervals
     device: str = None  # cpu, cuda or mps; left out: the best there is
-    # ways of answering, with commas between: chain and direct; the first two are compared
+    # ways of answering, with commas between: chain, direct, self_consistency, route, …; the first
+    # two are compared
     strategies: str = "chain,direct"
 
 # %% ../../nbs/13_commands/04_train.ipynb #9208c626

@@ -80,7 +80,7 @@ def asked_in(
     task: Task,
 ) -> list:  # of Strategy
     "Those of the strategies in which the task can be asked"
-    kept = [s for s in strategies if s.name in task.styles]
+    kept = [s for s in strategies if getattr(s, "style", s.name) in task.styles]
     if not kept:
         known = " or ".join(task.styles)
         raise InputError(f"The task {task.name} is asked as {known}: choose that strategy.")

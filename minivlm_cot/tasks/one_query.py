@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.basics import InputError
+from ..core.contracts import Strategy
 from ..dataset.questions import Questions
 from ..dataset.rows import example_images
 from ..generation.asking import Answer, AskOptions
@@ -145,7 +146,7 @@ def ask_query(
     pictures: list,  # images or files, mostly one
     query: str,  # a wish or a question
     task: str | None = None,  # a key of `ASKED`; None: it is chosen
-    style: str = "cot",  # where task or model knows no chains, it is asked directly
+    style="cot",  # or direct, or a `Strategy`; without chains in task or model: directly
     options: AskOptions = AskOptions(),
 ) -> Reply:
     "Answer a query with the task that it asks for"
@@ -156,7 +157,10 @@ def ask_query(
         return Reply(choice, None)
     asked = task_class(choice.task)()
     row = query_row(asked, pictures, choice.query)
-    strategy = STRATEGIES[learned_style(model, asked, style)]()
+    wished = getattr(style, "style", style)
+    learned = learned_style(model, asked, wished)
+    own = isinstance(style, Strategy) and learned == wished
+    strategy = style if own else STRATEGIES[learned]()
     return Reply(choice, strategy(model, processor, [row], asked, options)[0])
 
 # %% ../../nbs/09_tasks/17_one_query.ipynb #cf65d2c09
