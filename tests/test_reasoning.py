@@ -6,7 +6,9 @@ from test_chat_models import EXAM, asked  # a fixture
 
 from minivlm_cot.dataset import format_prompt
 from minivlm_cot.generation import generate_cot_answer
-from minivlm_cot.reasoning import BudgetSpent, Engine, Once, TextEngine, engine_for
+from minivlm_cot.model import load_minivlm
+from minivlm_cot.reasoning import BudgetSpent, Engine, Once, TextEngine, engine_for, sample_pool
+from minivlm_cot.scenes import scene_examples
 
 ENDS = [" red", " blue no"]
 
@@ -112,3 +114,13 @@ def test_a_budget_holds_on_a_chat_model(asked):
     assert engine.meter.left(0) >= 0
     with pytest.raises(BudgetSpent):
         engine.score(branches, ENDS)
+
+
+def test_a_pool_goes_on_in_another_process(tmp_path):
+    "A model that is loaded anew has the same weights, but for those that nothing reads"
+    rows = scene_examples(4, "validation")
+    first = sample_pool(*load_minivlm(device="cpu"), rows, 2, file=tmp_path / "pool.jsonl")
+    lines = (tmp_path / "pool.jsonl").read_text().splitlines()
+    (tmp_path / "pool.jsonl").write_text("\n".join(lines[:3]) + "\n")  # two of four questions
+    again = sample_pool(*load_minivlm(device="cpu"), rows, 2, file=tmp_path / "pool.jsonl")
+    assert again.chains == first.chains

@@ -129,6 +129,7 @@ class Engine:
     limit: float | None = None  # tokens that a question may cost; None: any
     precision: str = "auto"  # see `inference_copy`
     numbers: list | None = None  # of the questions in a longer list; None: 0, 1, …
+    share: bool = True  # put equal beginnings through once; words and bill stay the same
 
     def __post_init__(self):
         self.seed, self.temperature = check_seed(self.seed), check_temperature(self.temperature)

@@ -27,10 +27,12 @@ def pool_verdicts(
     rows: list,  # the questions of the pool
     how: str = "min",  # see `whole`
 ) -> np.ndarray:  # [n, k] from 0 to 1
-    "What a verifier thinks of each chain of a pool"
-    about = [row for row in rows for _ in range(pool.k)]
-    scores = verifier.score(about, [chain for chains in pool.chains for chain in chains])
-    return np.array([whole(s, how) for s in scores]).reshape(len(pool), pool.k)
+    "What a verifier thinks of each chain of a pool; chains that are alike are judged once"
+    keys = [(n, chain.ids) for n, chains in enumerate(pool.chains) for chain in chains]
+    first = dict(zip(keys, (chain for chains in pool.chains for chain in chains)))
+    scores = verifier.score([rows[n] for n, _ in first], list(first.values()))
+    found = {key: whole(own, how) for key, own in zip(first, scores)}
+    return np.array([found[key] for key in keys]).reshape(len(pool), pool.k)
 
 # %% ../../nbs/10_reasoning/10_choosing.ipynb #63e42388
 def choose(

@@ -63,6 +63,7 @@ class _Draft:
     hidden: list = field(default_factory=list)  # [D] before each token
     written: int = 0  # tokens chosen, those before “Answer:” included that are dropped again
     passes: int = 0  # tokens that went through the model
+    back: int | None = None  # how many tokens it goes back to; None: it stays where it is
     why: str = "end"
 
     def add(self, token, log_p, told):
@@ -76,6 +77,7 @@ class _Draft:
     def cut(self, kept):
         "Drop all but so many tokens: “Answer:” follows them"
         self.ids, self.log_p, self.why = self.ids[:kept], self.log_p[:kept], "answer"
+        self.back = kept
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #e1f62e1d
 class _Writing:
@@ -87,45 +89,55 @@ class _Writing:
         self.eos = engine.processor.tokenizer.eos_token_id
         self.drafts = [_Draft() for _ in branches.row]
         self.left = {row: engine.meter.left(row) for row in branches.row}
-        self.going = list(range(len(branches)))
-        self.now, self.aside = _take(branches, self.going), []  # aside: (numbers, their branches)
-        self.leave([not ended for ended in branches.ended])
+        self.aside, ended = [], branches.ended  # aside: (numbers, their branches)
+        same, firsts = zip(branches.row, branches.prompt, map(tuple, branches.ids)), {}
+        keys = same if engine.share else range(len(branches))
+        self.at = {n: firsts.setdefault(key, n) for n, key in enumerate(keys)}
+        row = {n: k for k, n in enumerate(firsts.values())}
+        self.at = {n: row[first] for n, first in self.at.items()}  # its row of `now`
+        self.now = _take(branches, list(row))
+        self.going = [n for n in self.at if not ended[n]]
+        self.leave([n for n in self.at if ended[n]])
 
     def run(self):
         "Write until all have stopped; the branches then are what they have become"
         while self.going:
-            token, log_p = self.choose()
-            stays = [self.keeps(n, *chosen) for n, *chosen in zip(self.going, token, log_p)]
-            self.leave(stays)
-            if self.going:
-                self.put_through([t for t, stay in zip(token, stays) if stay])
+            chosen = list(zip(self.going, *self.choose()))
+            stays = {n: token for n, token, log_p in chosen if self.keeps(n, token, log_p)}
+            self.leave([n for n in self.going if n not in stays])
+            self.going = list(stays)
+            if stays:
+                self.put_through(stays)
         numbers = [n for some, _ in self.aside for n in some]
         order = sorted(range(len(numbers)), key=numbers.__getitem__)
         found = _take(_join([state for _, state in self.aside]), order)
         self.branches.hidden, self.branches.mask = found.hidden, found.mask
         self.branches.cache = found.cache
 
-    def leave(self, stays):
-        "Lay aside those who do not stay"
-        for kept in (False, True):
-            some = [k for k, stay in enumerate(stays) if stay == kept]
-            if not kept and some:
-                self.aside.append(([self.going[k] for k in some], _take(self.now, some)))
-        if not all(stays):
-            self.now, self.going = _take(self.now, some), [self.going[k] for k in some]
+    def leave(self, numbers):
+        "Lay aside those who have stopped"
+        if not numbers:
+            return
+        part = _take(self.now, [self.at[n] for n in numbers])
+        for k, draft in enumerate(self.drafts[n] for n in numbers):
+            if draft.back is not None:
+                part.hidden[k] = draft.hidden[draft.back]
+                part.mask[k, part.mask.shape[1] - draft.passes + draft.back :] = 0
+        self.aside.append((numbers, part))
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #039db331
 @patch
 def choose(self: _Writing):
     "The next token of each, and its log-probability"
-    logits, own = logits_of(self.engine.lm, self.now.hidden), None
+    at, own = [self.at[n] for n in self.going], None
+    logits = logits_of(self.engine.lm, self.now.hidden)[at]
     if self.temperature:
         own = row_generators(self.engine.seed, map(self.place, self.going))
     token = sample_token(logits, self.temperature, own)
     log_p = logits.float().log_softmax(-1).gather(1, token[:, None])[:, 0]
     if self.stop == "answer":
-        for n, hidden in zip(self.going, self.now.hidden):
-            self.drafts[n].hidden.append(hidden)
+        for n, row in zip(self.going, at):
+            self.drafts[n].hidden.append(self.now.hidden[row])
     return token.tolist(), log_p.tolist()
 
 
@@ -139,12 +151,17 @@ def place(self: _Writing, n):
 # %% ../../nbs/10_reasoning/03_moves.ipynb #39b55e17
 @patch
 def put_through(self: _Writing, tokens):
-    "Read what was written"
-    ids = torch.tensor(tokens, device=self.now.mask.device)[:, None]
+    "Read what was written, number → token; each different beginning once"
+    parts = {}  # (its row so far, token, …) → its row from now on
+    for n, token in tokens.items():
+        key = (self.at[n], token, None if self.engine.share else n)
+        self.at[n] = parts.setdefault(key, len(parts))
+        self.drafts[n].passes += 1
+    if (rows := [row for row, *_ in parts]) != list(range(len(self.now))):
+        self.now = _take(self.now, rows)
+    ids = torch.tensor([[token] for _, token, _ in parts], device=self.now.mask.device)
     self.now.mask = torch.cat([self.now.mask, torch.ones_like(ids)], 1)
     self.now.hidden = _step(self.engine.lm, ids, self.now.mask, self.now.cache)[:, -1]
-    for n in self.going:
-        self.drafts[n].passes += 1
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #75d8f306
 @patch
@@ -177,14 +194,10 @@ def _before_answer(draft, new):
 @patch
 def cuts(self: _Writing, n, new):
     "Does the text end in “Answer:”? Then go back to before it"
-    draft, place = self.drafts[n], self.going.index(n)
-    kept = _before_answer(draft, new)
+    kept = _before_answer(self.drafts[n], new)
     if kept is None:
         return False
-    self.now.hidden[place] = draft.hidden[kept]
-    if draft.passes > kept:
-        self.now.mask[place, kept - draft.passes :] = 0
-    draft.cut(kept)
+    self.drafts[n].cut(kept)
     return True
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #0f1ea0ea

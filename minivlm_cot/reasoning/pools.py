@@ -17,6 +17,7 @@ from ..core.files import writable_dir
 from ..core.records import append_jsonl, fingerprint, read_jsonl
 from ..dataset.prompts import split_chain
 from ..dataset.questions import Questions
+from ..model.saving import part_fingerprint
 from ..generation.asking import response_limit
 from ..generation.writing import check_temperature
 from .meter import Spent
@@ -91,11 +92,9 @@ def pool_scores(
 def _identity(model, rows, task, dials, limit):
     "What a pool depends on"
     module = model if hasattr(model, "state_dict") else model.model  # a chat model holds one
-    weights = module.state_dict()
-    parts = [(name, x.float().sum().item(), x.float().norm().item()) for name, x in weights.items()]
     asked = [[r.get("question_id"), task.prompt(r, dials["style"])] for r in rows]
     return dict(
-        dials, limit=limit, questions=len(rows), drawn_from=fingerprint(parts, asked, task.name)
+        dials, limit=limit, questions=len(rows), drawn_from=fingerprint(part_fingerprint(module), asked, task.name)
     )
 
 
