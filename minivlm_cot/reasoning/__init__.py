@@ -28,3 +28,12 @@ from .longer import FORMS, make_listing, make_walk, NAME_THEM, numbered, NUMBERS
 from .longer import Walks
 from .longer_parts import ask_in_parts, OneMoveEach, Plan, read_plan
 from .longer_taught import ask_walks, longer_rows, LongerRecipe, teach_walks, train_longer
+from .comparing import compare_strategies, CompareOptions, gain_at_cost, gain_over, mean_right
+from .comparing import mean_tokens, Reading, Record, Replay, stacked, study_lines, summarise
+from .comparing import true_share
+from .equal_cost import ask_rival, Filled, rival_lines, rival_tasks, RivalRecipe, teach_rival
+from .equal_cost import train_rivals
+from .study import ask_rivals, ask_runs, choose_dials, FLIPS, measure_strategies, noisy_ways
+from .study import PLAIN, read_pool, replay_pools, replays, run_ways, SPLITS_ASKED, study_split
+from .study import StudyRecipe
+from .by_name import Named, STRATEGIES, Way, WAYS

@@ -93,9 +93,8 @@ def _identity(model, rows, task, dials, limit):
     "What a pool depends on"
     module = model if hasattr(model, "state_dict") else model.model  # a chat model holds one
     asked = [[r.get("question_id"), task.prompt(r, dials["style"])] for r in rows]
-    return dict(
-        dials, limit=limit, questions=len(rows), drawn_from=fingerprint(part_fingerprint(module), asked, task.name)
-    )
+    drawn_from = fingerprint(part_fingerprint(module), asked, task.name)
+    return dict(dials, limit=limit, questions=len(rows), drawn_from=drawn_from)
 
 
 def _kept(path, identity):
