@@ -12,12 +12,12 @@ from ..core.pictures import open_image
 from ..dataset.rows import is_answered
 from ..generation.asking import AskOptions
 from ..generation.chat_models import load_any
-from ..generation.strategies import ask_all, strategies_named
+from ..generation.strategies import ask_all
 from ..evaluation.rows import make_row
 from ..evaluation.report import Report
 from ..evaluation.exam import examine as examine_model
 from ..evaluation.exam import ExamOptions
-from ..reasoning import by_name  # noqa: F401 -- its ways can be named
+from ..reasoning.by_name import ways_named
 from ..visualization.images import picture_of
 from ..visualization.cards import reasoning_card
 
@@ -41,12 +41,12 @@ def ask(
     loaded: Loaded,  # from `load`
     row,  # a dict with image and question; or a picture (PIL image or file), then with `question`
     question: str | None = None,
-    strategies: str = "chain,direct",  # see `strategies_named`
+    strategies: str = "chain,direct",  # see `ways_named`
     options: AskOptions = AskOptions(),
 ) -> dict:  # name of the strategy → `Answer`
     "Ask one question about one picture"
     row = _as_row(row, question)
-    asked = ask_all(strategies_named(strategies), *loaded, [row], options=options)
+    asked = ask_all(ways_named(strategies), *loaded, [row], options=options)
     return {name: answers[0] for name, answers in asked.items()}
 
 
@@ -86,9 +86,9 @@ def _unmarked(row, answers):
 def examine(
     loaded: Loaded,  # from `load`
     rows: list,  # questions that training never saw
-    strategies: str = "chain,direct",  # see `strategies_named`
+    strategies: str = "chain,direct",  # see `ways_named`
     train_rows: list | None = None,  # for the majority baseline; their pictures are refused
 ) -> Report:
     "Put the same questions to a model in each way, and compare"
-    asked = strategies_named(strategies)
+    asked = ways_named(strategies)
     return examine_model(*loaded, rows, asked, exam=ExamOptions(train_examples=train_rows))

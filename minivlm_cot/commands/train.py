@@ -26,7 +26,6 @@ from ..training.recipe import Recipe
 
 # %% ../../nbs/13_commands/04_train.ipynb #n1101ab2e
 from ..generation.asking import AskOptions
-from ..generation.strategies import strategies_named
 from ..generation.chat_models import load_any
 from ..evaluation.exam import examine, ExamOptions
 from ..evaluation.leaderboards import predict_aokvqa
@@ -37,7 +36,7 @@ from ..visualization.choosing import choose_cards
 from ..visualization.pages import report_page
 from ..tasks.named import asked_in, fit_task, own_scores, own_table
 from ..tasks.named import task_named, task_rows
-from ..reasoning import by_name  # noqa: F401 -- its ways can be named
+from ..reasoning.by_name import ways_named
 from .demo import run_demo, train_on_scenes
 from .options import command, depths_of, give_advice, own_device
 from .options import packed_by, room_for, taught_arms
@@ -202,15 +201,14 @@ class EvalOptions:
     max_new_tokens_direct: int = None  # of a direct answer
     seed: int = 0  # of the intervals
     device: str = None  # cpu, cuda or mps; left out: the best there is
-    # ways of answering, with commas between: chain, direct, self_consistency, route, …; the first
-    # two are compared
+    # ways of answering, with commas between: chain, direct, route, …; the first two are compared
     strategies: str = "chain,direct"
 
 # %% ../../nbs/13_commands/04_train.ipynb #9208c626
 @command(EvalOptions)
 def minivlm_eval(options):
     "Examine a model with and without chain of thought"
-    o, strategies = options, strategies_named(options.strategies)
+    o, strategies = options, ways_named(options.strategies)
     pick_device(o.device), writable_dir(o.out), check_seed(o.seed)  # better now than after the exam
     limits = (o.max_new_tokens_cot, o.max_new_tokens_direct)
     check_sizes(limit=o.limit, batch_size=o.batch_size)

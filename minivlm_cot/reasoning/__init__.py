@@ -36,4 +36,4 @@ from .equal_cost import train_rivals
 from .study import ask_rivals, ask_runs, choose_dials, FLIPS, measure_strategies, noisy_ways
 from .study import PLAIN, read_pool, replay_pools, replays, run_ways, SPLITS_ASKED, study_split
 from .study import StudyRecipe
-from .by_name import Named, STRATEGIES, Way, WAYS
+from .by_name import Named, STRATEGIES, Way, WAYS, ways_named

@@ -42,7 +42,14 @@ class Record:
     seconds: float = 0.0  # of one core, for all questions
 
     @classmethod
-    def of(cls, thoughts, rows, task, name, **known) -> "Record":
+    def of(
+        cls,
+        thoughts,
+        rows,
+        task,
+        name,
+        **known,  # field → value, such as seed
+    ) -> "Record":
         "Of what a strategy has thought"
         right = [thought.right(task, row) == 1 for thought, row in zip(thoughts, rows)]
         true = [true_share(row, thought.chain, task) for thought, row in zip(thoughts, rows)]
