@@ -28,7 +28,7 @@ setup(
         "Programming Language :: Python :: 3 :: Only",
     ],
     packages=find_packages(include=["minivlm_cot", "minivlm_cot.*"]),
-    package_data={"minivlm_cot": ["ready/*", "styles/*", "tasks/*.tsv"]},
+    package_data={"minivlm_cot": ["ready/*", "styles/*", "tasks/*.tsv", "reasoning/*.safetensors"]},
     include_package_data=True,
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),

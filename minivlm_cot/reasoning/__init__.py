@@ -14,6 +14,7 @@ from .votes import SETTLED, window_settled
 from .votes_worth import elected_chances, stopped_votes, vote_at
 from .verifiers import auc, auc_interval, chain_of, chain_steps, HOW, judged, LogProb, Noisy
 from .verifiers import pieces_of, rejections, SceneVerifier, Verifier, whole
+from .step_head import fit_step_head, marked_steps, MarkedSteps, read_back, step_states, StepHead
 from .choosing import best_at, BestOfN, chances_of_best, choose, pool_verdicts
 from .choosing import selection_efficiency, weighted_at
 from .step_search import Front, Growth, number_of, StepBeam, Tree
