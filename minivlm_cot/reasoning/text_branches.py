@@ -21,7 +21,7 @@ from ..generation.chat_models import ChatVLM
 from ..generation.writing import row_generators, Sampling
 from .meter import BudgetSpent, picture_price
 from .branches import _take, Branches, Engine, shares_cache
-from .moves import _before_answer, _Draft, ends_step
+from .moves import _before_answer, _Draft, _is_over
 
 # %% ../../nbs/10_reasoning/04_text_branches.ipynb #275cf179
 @dataclass(eq=False)
@@ -119,8 +119,8 @@ def _takes(self: TextEngine, now, n, draft, ids, stop):
         before = (draft.ids or now.ids[n] or [None])[-1]
         ends = token == self.processor.tokenizer.eos_token_id
         told = "" if ends else self.told(before, token)
-        if stop == "step" and not ends and ends_step(draft.text, told):
-            draft.why = "step"
+        if _is_over(stop, draft.text, told, ends):
+            draft.why = stop
             return False
         draft.add(token, None, told)
         kept = _before_answer(draft, len(told)) if stop == "answer" else None
