@@ -1,6 +1,7 @@
 from .meter import BudgetSpent, Meter, picture_price, Spent
 from .branches import Branches, Engine, shares_cache
 from .moves import ends_call, ends_step, Piece, STOPS
+from . import reading  # the engine's `read`
 from . import scoring  # the engine's `score` and `log_ps`
 from .text_branches import engine_for, TextEngine
 from .thoughts import dials_of, Node, NODE_FATES, NODE_KINDS, NODE_MAKERS, Once, steps_of, Thinker
