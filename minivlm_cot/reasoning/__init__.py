@@ -41,7 +41,8 @@ from .comparing import mean_tokens, Reading, Record, Replay, stacked, study_line
 from .comparing import true_share
 from .equal_cost import ask_rival, Filled, rival_lines, rival_tasks, RivalRecipe, teach_rival
 from .equal_cost import train_rivals
-from .study import ask_rivals, ask_runs, choose_dials, FLIPS, measure_strategies, noisy_ways
-from .study import PLAIN, read_pool, replay_pools, replays, run_ways, SPLITS_ASKED, study_split
-from .study import StudyRecipe
+from .running import ask_rivals, ask_runs, choose_dials, FLIPS, measure_strategies, noisy_ways
+from .running import PLAIN, read_pool, replay_pools, replays, run_ways, SPLITS_ASKED, study_split
+from .running import StudyRecipe
+from .study import group_of, plot_study
 from .by_name import Named, STRATEGIES, Way, WAYS, ways_named

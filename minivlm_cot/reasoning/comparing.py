@@ -42,21 +42,14 @@ class Record:
     seconds: float = 0.0  # of one core, for all questions
 
     @classmethod
-    def of(
-        cls,
-        thoughts,
-        rows,
-        task,
-        name,
-        **known,  # field → value, such as seed
-    ) -> "Record":
+    def of(cls, thoughts, rows, task, name, **known) -> "Record":  # known: field → value
         "Of what a strategy has thought"
         right = [thought.right(task, row) == 1 for thought, row in zip(thoughts, rows)]
         true = [true_share(row, thought.chain, task) for thought, row in zip(thoughts, rows)]
         tokens = [round(thought.spent.tokens, 2) for thought in thoughts]
         return cls(name, right, tokens, true, oracle=thoughts[0].oracle, **known)
 
-
+# %% ../../nbs/10_reasoning/20_comparing.ipynb #6f63ab7e
 def true_share(
     row: dict,
     chain: str,  # without its answer

@@ -118,7 +118,7 @@ def train_rivals(
     save_json(found, Path(results or out / "results.json"))
     return found
 
-
+# %% ../../nbs/10_reasoning/20_equal_cost.ipynb #81f79a5d
 def ask_rival(
     model,
     processor,
