@@ -54,7 +54,7 @@ def plot_study(
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return fig
 
-
+# %% ../../nbs/10_reasoning/20_study.ipynb #ae179584
 def _draw_group(ax, some, value, look, group):
     "Points with intervals; what differs only in its size is joined by a line"
     some = [told for told in some if told[value] is not None]
