@@ -44,5 +44,5 @@ from .equal_cost import train_rivals
 from .running import ask_rivals, ask_runs, choose_dials, FLIPS, measure_strategies, noisy_ways
 from .running import PLAIN, read_pool, replay_pools, replays, run_ways, SPLITS_ASKED, study_split
 from .running import StudyRecipe
-from .study import group_of, plot_study
+from .study import dial, flip_needed, group_of, plot_dial, plot_study, wide_lines
 from .by_name import Named, STRATEGIES, Way, WAYS, ways_named

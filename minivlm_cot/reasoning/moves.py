@@ -127,16 +127,18 @@ class _Writing:
         self.branches.hidden, self.branches.mask = found.hidden, found.mask
         self.branches.cache = found.cache
 
-    def leave(self, numbers):
-        "Lay aside those who have stopped"
-        if not numbers:
-            return
-        part = _take(self.now, [self.at[n] for n in numbers])
-        for k, draft in enumerate(self.drafts[n] for n in numbers):
-            if draft.back is not None:
-                part.hidden[k] = draft.hidden[draft.back]
-                part.mask[k, part.mask.shape[1] - draft.passes + draft.back :] = 0
-        self.aside.append((numbers, part))
+# %% ../../nbs/10_reasoning/03_moves.ipynb #a6e72261
+@patch
+def leave(self: _Writing, numbers):
+    "Lay aside those who have stopped"
+    if not numbers:
+        return
+    part = _take(self.now, [self.at[n] for n in numbers])
+    for k, draft in enumerate(self.drafts[n] for n in numbers):
+        if draft.back is not None:
+            part.hidden[k] = draft.hidden[draft.back]
+            part.mask[k, part.mask.shape[1] - draft.passes + draft.back :] = 0
+    self.aside.append((numbers, part))
 
 # %% ../../nbs/10_reasoning/03_moves.ipynb #039db331
 @patch
