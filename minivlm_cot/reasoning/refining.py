@@ -54,7 +54,7 @@ def exercises(
     rows: list,
     chains: list,  # for each row, several texts that the model wrote
     n: int,  # how many
-    wrong: float = 0.4,  # share of those with a wrong step
+    wrong: float = 0.25,  # share of those with a wrong step
     seed: int = 0,
 ) -> list:  # rows with `said` and `correction`
     "Chains to check and to mend, each of a row once"
@@ -103,7 +103,7 @@ def revised(
     for check in checks:
         found, (verdict, _, fix) = _WRONG.match(check.strip()), check.partition(FIX)
         if found:
-            steps = steps[: int(found[1]) - 1] + chain_steps(fix)
+            steps = steps[: max(0, int(found[1]) - 1)] + chain_steps(fix)
         elif verdict.startswith(ALL_TRUE):
             steps = steps + chain_steps(verdict[len(ALL_TRUE) :])
     return steps
