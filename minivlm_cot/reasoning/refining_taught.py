@@ -40,6 +40,7 @@ class RefiningRecipe:
     questions: int = 6_500  # of the training split, from which mistakes are drawn
     chains: int = 4  # drawn about each, at temperature 1
     exercises: int = 4_000
+    epochs: int = 1
     batch_size: int = 32
     learning_rate: float = 1e-3  # of Muon; at 2e-3 it forgets what it knew
     test: int = 416  # questions of each split
@@ -82,7 +83,8 @@ def teach_checks(
     features = cache_features(model, processor, pictures)
     given = dict(arms=styles, task=Checks(), image_features=features, together=True)
     data = CoTReasoningDataset(rows, processor, **given)
-    config = stage_config(recipe, stage, epochs=1, batch_size=recipe.batch_size, warmup=10)
+    dials = dict(epochs=recipe.epochs, batch_size=recipe.batch_size, warmup=10)
+    config = stage_config(recipe, stage, **dials)
     return train_cot_vlm(model, processor, data, config, progress=stage.progress).losses
 
 # %% ../../nbs/10_reasoning/13_refining_taught.ipynb #e114bc30
