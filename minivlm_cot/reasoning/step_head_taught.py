@@ -69,6 +69,8 @@ def fitted_heads(
     for width in widths:
         for part in parts:
             some = steps.of < round(part * questions)
+            if steps.good[some].all():  # nothing to learn from
+                continue
             net = fit_step_head(steps.states[some], steps.good[some], width)
             own = judged_steps(net(seen.states)[:, 0], seen)
             found.append(dict(width=width, questions=round(part * questions)) | own)
