@@ -157,7 +157,7 @@ def fit_step_head(
     net = _step_net(x.shape[1], width, draw)
     steps = whole_number(epochs, "epochs") * -(-len(x) // 512)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, max(20, steps), pct_start=0.1)
     for _ in range(epochs):
         for part in torch.randperm(len(x), generator=draw).split(512):
             fit = nn.functional.binary_cross_entropy_with_logits(net(x[part])[:, 0], y[part])

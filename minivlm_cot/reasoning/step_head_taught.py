@@ -100,10 +100,7 @@ def chosen_right(
 
 
 def ways_right(
-    judge,
-    pool,
-    rows: list,
-    hows: tuple = ("min", "mean", "product"),
+    judge, pool, rows: list, hows: tuple = ("min", "mean", "product")
 ) -> dict:  # "best, min" … → 0 or 1 for each question
     "What a judge chooses, in each way"
     found = {}
