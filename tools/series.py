@@ -13,6 +13,8 @@ one_query   from the sentence to the score, by the generalist → one_query.json
 longer      walks of one to four moves in five forms, asked up to eight → longer.json
 tools       chains that call a calculator, a look and a search, and their twins → tools.json
 strategies  every way to think on 6,630 questions, hours → strategies.json
+step_head   a judge of steps on hidden states                 → step_head.json
+refining    check the own chain, and mend it                  → refining.json
 
 The models stay in runs/series, or in the folder that is named, so that an interrupted one goes on
 where it stopped; what all of its parts took is counted.
@@ -25,7 +27,8 @@ from pathlib import Path
 from everything import KEPT, read, stamp, write
 from minivlm_cot.core import save_json
 from minivlm_cot.model import load_minivlm
-from minivlm_cot.reasoning import measure_strategies, train_longer, train_tools
+from minivlm_cot.reasoning import measure_strategies, train_longer, train_refining
+from minivlm_cot.reasoning import train_step_head, train_tools
 from minivlm_cot.tasks import measure_detector, measure_multitask, measure_queries, train_captions
 from minivlm_cot.tasks import train_questions, train_several
 
@@ -50,6 +53,8 @@ STEPS = dict(
     longer=train_longer,
     tools=train_tools,
     strategies=measure_strategies,
+    step_head=train_step_head,
+    refining=train_refining,
 )  # name → a function of out and results
 
 

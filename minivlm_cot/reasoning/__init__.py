@@ -16,10 +16,17 @@ from .votes_worth import elected_chances, stopped_votes, vote_at
 from .verifiers import auc, auc_interval, chain_of, chain_steps, HOW, judged, LogProb, Noisy
 from .verifiers import pieces_of, rejections, SceneVerifier, Verifier, whole
 from .step_head import fit_step_head, marked_steps, MarkedSteps, read_back, step_states, StepHead
+from .step_head import UNSEEN
 from .choosing import best_at, BestOfN, chances_of_best, choose, pool_verdicts
 from .choosing import selection_efficiency, weighted_at
+from .step_head_taught import chosen_right, fitted_heads, judged_steps, StepHeadRecipe
+from .step_head_taught import taught_steps, train_step_head, ways_right
 from .step_search import Front, Growth, number_of, StepBeam, Tree
 from .rechecking import is_verified, Recheck
+from .refining import ALL_TRUE, CHECK, Checks, correction, exercises, FIX, Refine, revised
+from .refining import SelfCheck, verdict_on
+from .refining_taught import ask_refined, judge_checks, own_mistakes, RefiningRecipe, teach_checks
+from .refining_taught import train_refining
 from .decomposing import as_paid, LeastToMost, open_with, path_words, plan_by_program
 from .decomposing import plan_by_rule, PLANS, SubQuestion, walk_plan
 from .tools import calculate, Calculator, last_call, plain_result, Tool, ToolError, Tools
