@@ -1,6 +1,6 @@
 from .meter import BudgetSpent, Meter, picture_price, Spent
 from .branches import Branches, Engine, shares_cache
-from .moves import ends_call, ends_step, Piece, STOPS
+from .moves import ends_step, Piece, STOPS
 from . import scoring  # the engine's `score` and `log_ps`
 from .text_branches import engine_for, TextEngine
 from .thoughts import dials_of, Node, NODE_FATES, NODE_KINDS, NODE_MAKERS, Once, steps_of, Thinker
@@ -21,11 +21,11 @@ from .rechecking import is_verified, Recheck
 from .decomposing import as_paid, LeastToMost, open_with, path_words, plan_by_program
 from .decomposing import plan_by_rule, PLANS, SubQuestion, walk_plan
 from .tools import calculate, Calculator, last_call, plain_result, Tool, ToolError, Tools
-from .tools_search import Fact, Find, invent_facts, invent_word, Look, make_cell_row
-from .tools_search import make_fact_row, make_look_row, one_cell, RELATIONS
-from .tools_sums import BEYOND, make_spoken_row, make_sum_row, sum_marks, with_calls
+from .tools_search import Fact, Find, invent_facts, Look, make_cell_row, make_fact_row
+from .tools_search import make_look_row, one_cell, RELATIONS
+from .tools_sums import BEYOND, deal_results, make_spoken_row, make_sum_row, sum_marks, with_calls
 from .tools_taught import ask_cells, ask_exam, Calls, CallsDataset, exam_rows, given_results
-from .tools_taught import teach_tools, tools_rows, ToolsRecipe, train_tools
+from .tools_taught import MADE_UP, teach_tools, tools_rows, ToolsRecipe, train_tools
 from .when_to_think import above_mixing, Cascade, choose_threshold, Curve, Heads, margins
 from .when_to_think import route_curve, unsure
 from .without_trying import fit_probe, OwnChoice, Probe, Route, states_of
