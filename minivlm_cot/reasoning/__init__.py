@@ -21,11 +21,12 @@ from .rechecking import is_verified, Recheck
 from .decomposing import as_paid, LeastToMost, open_with, path_words, plan_by_program
 from .decomposing import plan_by_rule, PLANS, SubQuestion, walk_plan
 from .tools import calculate, Calculator, last_call, plain_result, Tool, ToolError, Tools
-from .tools_search import Fact, Find, invent_facts, Look, make_cell_row, make_fact_row
-from .tools_search import make_look_row, one_cell, RELATIONS
+from .tools_search import Fact, fact_pairs, Find, invent_facts, Look, make_cell_row, make_echo_row
+from .tools_search import make_fact_row, make_look_row, one_cell, RELATIONS
 from .tools_sums import BEYOND, deal_results, make_spoken_row, make_sum_row, sum_marks, with_calls
-from .tools_taught import ask_cells, ask_exam, Calls, CallsDataset, exam_rows, given_results
-from .tools_taught import MADE_UP, teach_tools, tools_rows, ToolsRecipe, train_tools
+from .tools_taught import ask_cells, ask_exam, ask_twins, Calls, CallsDataset, exam_rows
+from .tools_taught import given_results, MADE_UP, seen_in, teach_echoes, teach_tools, teach_twins
+from .tools_taught import ToolsRecipe, train_tools, twin_rows
 from .when_to_think import above_mixing, Cascade, choose_threshold, Curve, Heads, margins
 from .when_to_think import route_curve, unsure
 from .without_trying import fit_probe, OwnChoice, Probe, Route, states_of
