@@ -7,7 +7,6 @@ __all__ = ['MADE_UP', 'given_results', 'CallsDataset', 'Calls', 'ToolsRecipe', '
            'teach_echoes', 'exam_rows', 'ask_exam', 'ask_cells', 'train_tools', 'teach_twins', 'ask_twins']
 
 # %% ../../nbs/10_reasoning/15_tools_taught.ipynb #f73b3deb
-import random
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
