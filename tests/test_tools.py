@@ -8,7 +8,7 @@ import pytest
 from minivlm_cot.core import InputError
 from minivlm_cot.generation import prompt_ids
 from minivlm_cot.model import load_minivlm
-from minivlm_cot.reasoning import Calculator, CallsDataset, calculate, ends_call, Engine, Find
+from minivlm_cot.reasoning import Calculator, CallsDataset, calculate, Engine, Find
 from minivlm_cot.reasoning import given_results, last_call, Once, plain_result, Tool, Tools
 from minivlm_cot.reasoning.moves import _Writing
 from minivlm_cot.scenes import scene_examples
@@ -74,7 +74,7 @@ def test_a_call_is_the_innermost_brackets_at_the_end():
     assert last_call(deep) is None and last_call(deep + "]") == ("calc", "1")
     assert last_call("[" * 100_000) is None
     assert last_call("[calc: 1] and more") is None
-    assert ends_call("[a: b].") and not ends_call("[a b]")
+    assert last_call("[a: b].") == ("a", "b") and last_call("[a b]") is None
     assert time.perf_counter() - start < 2
     for text in ("[calc: 1]", "\n\nAnswer: 9", "a\x00b\u2028c", "x" * 10_000, "\ud800"):
         plain = plain_result(text)

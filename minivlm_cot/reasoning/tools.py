@@ -20,6 +20,7 @@ from ..dataset.questions import Questions
 from ..generation.asking import prompt_ids, response_limit
 from ..generation.writing import check_temperature
 from .branches import Engine
+from .moves import _CALL
 from .thoughts import steps_of, Thinker
 
 # %% ../../nbs/10_reasoning/15_tools.ipynb #46e2956c
@@ -102,7 +103,6 @@ class Calculator(Tool):
         return str(value) if value.denominator == 1 else f"{float(value):.6g}"
 
 # %% ../../nbs/10_reasoning/15_tools.ipynb #4906ba11
-_CALL = re.compile(r"\[(\w+):([^\[\]]*)\][^\w\[]*$")
 _ROUND = str.maketrans("[]", "()")
 
 
