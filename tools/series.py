@@ -11,6 +11,8 @@ several     what changed between pictures                     → several.json
 multitask   three specialists, a generalist, chains behind it → multitask.json
 one_query   from the sentence to the score, by the generalist → one_query.json
 longer      walks of one to four moves in five forms, asked up to eight → longer.json
+forms       a model for each form of a chain and each cue → forms.json
+examples    a model of texts behind worked examples in its prompt → examples.json
 
 The models stay in runs/series, or in the folder that is named, so that an interrupted one goes on
 where it stopped; what all of its parts took is counted.
@@ -23,7 +25,7 @@ from pathlib import Path
 from everything import KEPT, read, stamp, write
 from minivlm_cot.core import save_json
 from minivlm_cot.model import load_minivlm
-from minivlm_cot.reasoning import train_longer
+from minivlm_cot.reasoning import measure_examples, train_forms, train_longer
 from minivlm_cot.tasks import measure_detector, measure_multitask, measure_queries, train_captions
 from minivlm_cot.tasks import train_questions, train_several
 
@@ -46,6 +48,8 @@ STEPS = dict(
     multitask=measure_multitask,
     one_query=measure_one_query,
     longer=train_longer,
+    forms=train_forms,
+    examples=measure_examples,
 )  # name → a function of out and results
 
 
