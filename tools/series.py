@@ -11,7 +11,7 @@ several     what changed between pictures                     → several.json
 multitask   three specialists, a generalist, chains behind it → multitask.json
 one_query   from the sentence to the score, by the generalist → one_query.json
 longer      walks of one to four moves in five forms, asked up to eight → longer.json
-forms       a model for each form of a chain and each cue → forms.json
+forms       a model for each form of a chain → forms.json
 examples    a model of texts behind worked examples in its prompt → examples.json
 
 The models stay in runs/series, or in the folder that is named, so that an interrupted one goes on
