@@ -15,6 +15,8 @@ tools       chains that call a calculator, a look and a search, and their twins 
 strategies  every way to think on 6,630 questions, hours → strategies.json
 step_head   a judge of steps on hidden states                 → step_head.json
 refining    check the own chain, and mend it                  → refining.json
+forms       a model for each form of a chain → forms.json
+examples    a model of texts behind worked examples in its prompt → examples.json
 
 The models stay in runs/series, or in the folder that is named, so that an interrupted one goes on
 where it stopped; what all of its parts took is counted.
@@ -27,8 +29,8 @@ from pathlib import Path
 from everything import KEPT, read, stamp, write
 from minivlm_cot.core import save_json
 from minivlm_cot.model import load_minivlm
-from minivlm_cot.reasoning import measure_strategies, train_longer, train_refining
-from minivlm_cot.reasoning import train_step_head, train_tools
+from minivlm_cot.reasoning import measure_examples, measure_strategies, train_forms, train_longer
+from minivlm_cot.reasoning import train_refining, train_step_head, train_tools
 from minivlm_cot.tasks import measure_detector, measure_multitask, measure_queries, train_captions
 from minivlm_cot.tasks import train_questions, train_several
 
@@ -55,6 +57,8 @@ STEPS = dict(
     strategies=measure_strategies,
     step_head=train_step_head,
     refining=train_refining,
+    forms=train_forms,
+    examples=measure_examples,
 )  # name → a function of out and results
 
 

@@ -31,6 +31,11 @@ from .when_to_think import above_mixing, Cascade, choose_threshold, Curve, Heads
 from .when_to_think import route_curve, unsure
 from .without_trying import fit_probe, OwnChoice, Probe, Route, states_of
 from .forcing import CUE, EarlyExit, force_answer, known_after, settled, StepBudget, Wait
+from .forms import CHAIN_FORMS, CUES, FormQuestions, in_form, read_form, step_marks
+from .forms_examples import ask_in_words, asked_in, CASES, continue_texts, INTRO, KINDS
+from .forms_examples import mark_words, measure_examples, Shots, worked_examples
+from .forms_taught import ask_cues, ask_forms, EXAM, FormsRecipe, teach_base, teach_form
+from .forms_taught import train_forms
 from .longer import FORMS, make_listing, make_walk, NAME_THEM, numbered, NUMBERS, step_heads
 from .longer import Walks
 from .longer_parts import ask_in_parts, OneMoveEach, Plan, read_plan
