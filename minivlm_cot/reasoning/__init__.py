@@ -1,6 +1,7 @@
 from .meter import BudgetSpent, Meter, picture_price, Spent
 from .branches import Branches, Engine, shares_cache
 from .moves import ends_step, Piece, STOPS
+from . import reading  # the engine's `read`
 from . import scoring  # the engine's `score` and `log_ps`
 from .text_branches import engine_for, TextEngine
 from .thoughts import dials_of, Node, NODE_FATES, NODE_KINDS, NODE_MAKERS, Once, steps_of, Thinker
@@ -14,10 +15,18 @@ from .votes import SETTLED, window_settled
 from .votes_worth import elected_chances, stopped_votes, vote_at
 from .verifiers import auc, auc_interval, chain_of, chain_steps, HOW, judged, LogProb, Noisy
 from .verifiers import pieces_of, rejections, SceneVerifier, Verifier, whole
+from .step_head import fit_step_head, marked_steps, MarkedSteps, read_back, step_states, StepHead
+from .step_head import UNSEEN
 from .choosing import best_at, BestOfN, chances_of_best, choose, pool_verdicts
 from .choosing import selection_efficiency, weighted_at
+from .step_head_taught import chosen_right, fitted_heads, judged_steps, StepHeadRecipe
+from .step_head_taught import taught_steps, train_step_head, ways_right
 from .step_search import Front, Growth, number_of, StepBeam, Tree
 from .rechecking import is_verified, Recheck
+from .refining import ALL_TRUE, CHECK, Checks, correction, exercises, FIX, Refine, revised
+from .refining import SelfCheck, verdict_on
+from .refining_taught import ask_refined, judge_checks, own_mistakes, RefiningRecipe, teach_checks
+from .refining_taught import train_refining
 from .decomposing import as_paid, LeastToMost, open_with, path_words, plan_by_program
 from .decomposing import plan_by_rule, PLANS, SubQuestion, walk_plan
 from .tools import calculate, Calculator, last_call, plain_result, Tool, ToolError, Tools
@@ -40,3 +49,13 @@ from .longer import FORMS, make_listing, make_walk, NAME_THEM, numbered, NUMBERS
 from .longer import Walks
 from .longer_parts import ask_in_parts, OneMoveEach, Plan, read_plan
 from .longer_taught import ask_walks, longer_rows, LongerRecipe, teach_walks, train_longer
+from .comparing import compare_strategies, CompareOptions, gain_at_cost, gain_over, mean_right
+from .comparing import mean_tokens, Reading, Record, Replay, stacked, study_lines, summarise
+from .comparing import true_share
+from .equal_cost import ask_rival, Filled, rival_lines, rival_tasks, RivalRecipe, teach_rival
+from .equal_cost import train_rivals
+from .running import ask_rivals, ask_runs, choose_dials, FLIPS, measure_strategies, noisy_ways
+from .running import PLAIN, read_pool, replay_pools, replays, run_ways, SPLITS_ASKED, study_split
+from .running import StudyRecipe
+from .study import dial, flip_needed, group_of, plot_dial, plot_study, wide_lines
+from .by_name import Named, STRATEGIES, Way, WAYS, ways_named

@@ -91,7 +91,8 @@ def wide_lines(
 
 def _told(told):
     "Right, and the difference to the chain"
-    low, high, points = (100 * x for x in (*told["gain"]["ci"], told["gain"]["points"]))
+    gain = told["gain"]
+    low, high, points = (100 * x for x in (*gain["ci"], gain["points"]))
     share = f"{100 * told['right']['share']:.1f}"
     return share if told["name"] == "chain" else f"{share} ({points:+.1f} [{low:+.1f}, {high:+.1f}])"
 
