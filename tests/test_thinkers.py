@@ -184,38 +184,30 @@ HOSTILE = {
 }
 
 
-def strategies(model):
-    "Those that this model can run in a test"
-    if model == "ready":
-        return [*SMALL.values(), Route(level), Route(OwnChoice())]
-    return [s for name, s in SMALL.items() if name not in (*BROKEN, *TALL)]
-
-
-@pytest.mark.parametrize("model", ["ready", "chat"])
-def test_a_hostile_question_is_only_text(request, tmp_path, monkeypatch, model):
+def test_a_hostile_question_is_only_text(ready, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = request.getfixturevalue(model)
-    bad = [ROWS[1] | dict(question=text) for text in HOSTILE.values()]
-    for own in strategies(model):
-        clean = own.think(*asked, ROWS[:1], seed=2)
-        thoughts = own.think(*asked, [ROWS[0], *bad], seed=2)
-        assert said(thoughts[:1]) == said(clean), own.name
+    shown = scene_examples(len(HOSTILE), "validation", start=30)
+    bad = [row | dict(question=text) for row, text in zip(shown, HOSTILE.values())]
+    for own in [Once(), SelfConsistency(2), LeastToMost(), Cascade(), Wait(), OneMoveEach()]:
+        thoughts = own.think(*ready, [ROWS[0], *bad], seed=2)
+        assert said(thoughts[:1]) == said(own.think(*ready, ROWS[:1], seed=2)), own.name
         assert [t.question for t in thoughts[1:]] == list(HOSTILE.values())
         assert all(t.answer is None or len(t.answer) < 600 for t in thoughts)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("model", ["ready", "chat"])
-def test_ten_thousand_digits(request, model):
-    asked = request.getfixturevalue(model)
+@pytest.mark.xfail(reason="an empty text behind a picture that is shared", strict=True)
+def test_least_to_most_asks_twice_about_a_picture(ready):
+    rows = [ROWS[0], ROWS[0] | dict(question="Is it red?")]
+    assert len(LeastToMost().think(*ready, rows)) == 2
+
+
+def test_ten_thousand_digits(ready):
+    "The model has 512 places"
     bad = ROWS[1] | dict(question=f"Is it {'9' * 10_000}?")
-    for own in strategies(model):
-        if model == "ready":  # which has 512 places
-            with pytest.raises(InputError):
-                own.think(*asked, [bad])
-        else:
-            (thought,) = own.think(*asked, [bad])
-            assert thought.answer is None or len(thought.answer) < 600
+    for own in (Once(), SelfConsistency(2)):
+        with pytest.raises(InputError):
+            own.think(*ready, [bad])
 
 
 @pytest.mark.parametrize("text", HOSTILE.values())
