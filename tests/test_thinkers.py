@@ -64,7 +64,7 @@ SMALL = {
 TALL = ("tree, bfs",)  # thirty steps, unless the model ends: for one question
 CUT = "a chat model's direct answer that ran into its limit is not scored"
 VOTES = "a chat model tells no log-probabilities, and the vote adds them up"
-BROKEN = {"cascade": CUT, "vote": VOTES, "vote that stops": VOTES}  # on chat models
+BROKEN = {}
 NEED_MORE = {Route: "a state behind the question, or a probe trained on such states"}
 
 
@@ -196,7 +196,7 @@ def test_a_hostile_question_is_only_text(ready, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.xfail(reason="an empty text behind a picture that is shared", strict=True)
+
 def test_least_to_most_asks_twice_about_a_picture(ready):
     rows = [ROWS[0], ROWS[0] | dict(question="Is it red?")]
     assert len(LeastToMost().think(*ready, rows)) == 2

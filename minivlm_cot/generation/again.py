@@ -50,9 +50,11 @@ def read_behind(
     if P == len(which):  # no picture occurs twice
         embeds, mask, _ = join_prefix(image_tokens[which], words, text_mask)
         return *prefill(lm, embeds, mask), mask
-    _, cache = prefill(lm, image_tokens.to(words.dtype), text_mask.new_ones(P, T))
+    seen, cache = prefill(lm, image_tokens.to(words.dtype), text_mask.new_ones(P, T))
     cache.batch_select_indices(which)  # a copy for each text
     mask = torch.cat([text_mask.new_ones(len(which), T), text_mask], 1)
+    if not words.shape[1]:  # nothing stands behind the pictures
+        return seen[which], cache, mask
     hidden = lm.base_model(
         inputs_embeds=words,
         attention_mask=mask,

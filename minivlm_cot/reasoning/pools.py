@@ -41,8 +41,8 @@ class PoolChain:
 
     @property
     def total(self) -> float:
-        "The log-probability of the whole text"
-        return sum(self.log_p)
+        "The log-probability of the whole text; tokens of which none is known count for nothing"
+        return sum(p for p in self.log_p if p is not None)
 
     @property
     def written(self) -> int:
