@@ -13,6 +13,7 @@ from minivlm_cot.generation import load_any
 from minivlm_cot.model import load_minivlm
 from minivlm_cot.reasoning import (
     BestOfN,
+    Calculator,
     Cascade,
     EarlyExit,
     LeastToMost,
@@ -22,6 +23,7 @@ from minivlm_cot.reasoning import (
     OneMoveEach,
     OwnChoice,
     Recheck,
+    Refine,
     Route,
     SceneVerifier,
     SelfConsistency,
@@ -29,6 +31,7 @@ from minivlm_cot.reasoning import (
     StepBudget,
     SubQuestion,
     Thinker,
+    Tools,
     Tree,
     Verifier,
     Wait,
@@ -60,12 +63,13 @@ SMALL = {
     "early exit": EarlyExit(),
     "wait": Wait(),
     "moves": OneMoveEach(),
+    "tools": Tools([Calculator()]),
 }
 TALL = ("tree, bfs",)  # thirty steps, unless the model ends: for one question
-CUT = "a chat model's direct answer that ran into its limit is not scored"
-VOTES = "a chat model tells no log-probabilities, and the vote adds them up"
-BROKEN = {}
-NEED_MORE = {Route: "a state behind the question, or a probe trained on such states"}
+NEED_MORE = {
+    Route: "a state behind the question, or a probe trained on such states",
+    Refine: "a model that was taught to check its chains",
+}
 
 
 @pytest.fixture(scope="module", params=[make_qwen2_vl, make_idefics3])
@@ -92,13 +96,7 @@ def test_every_strategy_of_the_room_is_here():
     assert offered - {Thinker} == {type(s) for s in SMALL.values()} | set(NEED_MORE)
 
 
-def mark(name):
-    "A strategy, with what is known to be broken"
-    broken = pytest.mark.xfail(reason=BROKEN.get(name, ""), strict=True)
-    return pytest.param(name, marks=broken if name in BROKEN else ())
-
-
-@pytest.mark.parametrize("name", map(mark, SMALL))
+@pytest.mark.parametrize("name", SMALL)
 def test_a_chat_model_runs_what_needs_no_training(chat, name):
     rows = ROWS[: 1 if name in TALL else 2]
     thoughts = SMALL[name].think(*chat, rows, seed=1)
@@ -195,6 +193,21 @@ def test_a_hostile_question_is_only_text(ready, tmp_path, monkeypatch):
         assert all(t.answer is None or len(t.answer) < 600 for t in thoughts)
     assert not list(tmp_path.iterdir())
 
+
+@pytest.mark.parametrize("name", ["best", "beam", "recheck", "early exit", "tools", "steps"])
+def test_other_ways_take_a_hostile_question_too(ready, name):
+    shown = scene_examples(len(HOSTILE), "validation", start=40)
+    bad = [row | dict(question=text) for row, text in zip(shown, HOSTILE.values())]
+    thoughts = SMALL[name].think(*ready, [ROWS[0], *bad], seed=2)
+    assert said(thoughts[:1]) == said(SMALL[name].think(*ready, ROWS[:1], seed=2))
+
+
+@pytest.mark.parametrize("name", ["once", "vote", "cascade", "least to most", "tools"])
+def test_a_chat_model_takes_a_hostile_question(chat, name):
+    bad = [ROWS[1] | dict(question=text) for text in HOSTILE.values()]
+    thoughts = SMALL[name].think(*chat, [ROWS[0], *bad], seed=2)
+    assert said(thoughts[:1]) == said(SMALL[name].think(*chat, ROWS[:1], seed=2))
+    assert [t.question for t in thoughts[1:]] == list(HOSTILE.values())
 
 
 def test_least_to_most_asks_twice_about_a_picture(ready):

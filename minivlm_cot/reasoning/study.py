@@ -94,7 +94,8 @@ def _told(told):
     gain = told["gain"]
     low, high, points = (100 * x for x in (*gain["ci"], gain["points"]))
     share = f"{100 * told['right']['share']:.1f}"
-    return share if told["name"] == "chain" else f"{share} ({points:+.1f} [{low:+.1f}, {high:+.1f}])"
+    difference = f" ({points:+.1f} [{low:+.1f}, {high:+.1f}])"
+    return share + difference * (told["name"] != "chain")
 
 # %% ../../nbs/10_reasoning/20_study.ipynb #69483b6e
 def dial(

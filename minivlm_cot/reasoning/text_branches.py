@@ -61,7 +61,7 @@ class TextEngine(Engine):
 def _whole(self: TextEngine, branches, n, more=""):
     "Prompt and text of a branch"
     prompt, text = branches.prompt[n], branches.text[n] + more
-    if text and isinstance(self.model, ChatVLM) and THINK not in prompt:
+    if text and self._at_once(prompt):
         raise InputError(
             "A chat model's direct answer cannot be continued: write it in one go, score it with "
             'end=True, or open the question as "cot".'
@@ -69,6 +69,12 @@ def _whole(self: TextEngine, branches, n, more=""):
     return prompt + text
 
 
+@patch
+def _at_once(self: TextEngine, prompt):
+    "Is it a chat model that is asked directly? Its answer is a turn of its own"
+    return isinstance(self.model, ChatVLM) and THINK not in prompt
+
+# %% ../../nbs/10_reasoning/04_text_branches.ipynb #376a5e8c
 @patch
 def _settle(self: TextEngine, branches, n, times=1):
     "What it takes to read a branch so often: tokens of one reading, tokens unpaid, pictures unpaid"
@@ -234,8 +240,9 @@ def log_ps(self: TextEngine, branches: Branches) -> list:  # of numbers, in nats
     "How probable is each branch's text? It is read for that once more, and scored"
     roots, out = _take(branches, range(len(branches))), [0.0] * len(branches)
     roots.ids, roots.text, roots.ended = [[] for _ in out], [""] * len(out), [False] * len(out)
+    over = [e or self._at_once(p) for e, p in zip(branches.ended, branches.prompt)]
     for ended in (True, False):
-        some = [n for n, e in enumerate(branches.ended) if e == ended and branches.ids[n]]
+        some = [n for n, e in enumerate(over) if e == ended and branches.ids[n]]
         texts = [[branches.text[n]] for n in some]
         found = self.score(_take(roots, some), texts, end=ended) if some else []
         for n, (value,) in zip(some, found):
