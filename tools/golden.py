@@ -1,7 +1,7 @@
 """What Python says, for the modules of the thinking page to agree with.
 
 python tools/golden.py FOLDER            all parts
-python tools/golden.py FOLDER chains     only those named: chains refused pictures
+python tools/golden.py FOLDER chains     only those named: chains refused pictures questions
 """
 
 import gzip
@@ -19,7 +19,6 @@ from minivlm_cot.scenes import (
     describe_scene,
     draw_scene,
     families_of,
-    FAMILIES,
     jitter,
     make_example,
     run_program,
@@ -31,7 +30,7 @@ from minivlm_cot.scenes import (
     SPLITS,
 )
 
-CHAINS, PICTURES, REFUSED = 10_000, 2_000, 400
+CHAINS, PICTURES, REFUSED, QUESTIONS = 10_000, 2_000, 400, 2_000
 WORDS = (*COLOURS, *SHAPES, *SIZES, "object", "none", "empty", "Right", "left", "First", "second")
 
 
@@ -223,7 +222,16 @@ def pictures(folder):
     save(folder / "scenes.jsonl.gz", rows)
 
 
-PARTS = dict(chains=chains, refused=refused, pictures=pictures)
+def questions(folder):
+    "Questions of all families and splits, with their programs, answers and chains"
+    kept, rows = ("scene", "family", "question", "program"), []
+    for example in examples(QUESTIONS, random.Random("questions")):
+        answer, chain = run_program(Scene.from_dict(example["scene"]), example["program"])
+        rows.append({k: example[k] for k in kept} | dict(answer=answer, chain=chain))
+    save(folder / "questions.jsonl.gz", rows)
+
+
+PARTS = dict(chains=chains, refused=refused, pictures=pictures, questions=questions)
 
 
 def main(folder, *names):

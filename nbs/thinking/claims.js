@@ -2,8 +2,16 @@
  * A grammar turns the sentences of a chain into claims that can be checked.
  * The same as Python's `minivlm_cot/scenes/claims.py`.
  */
-import { countList, findAll, look, ORDINALS, shapeList, signOf } from "./programs.js";
-import { tallied, tally } from "./programs.js";
+import {
+  countList,
+  findAll,
+  look,
+  ORDINALS,
+  shapeList,
+  signOf,
+  tallied,
+  tally,
+} from "./programs.js";
 import { CELLS, COLOUR_NAMES, has, nameOf, SHAPES, SIZES, thingAt } from "./world.js";
 
 const any = (words) => words.join("|");
@@ -60,8 +68,8 @@ export function cellsIn(text) {
   return (text.match(/\b[a-d][1-4]\b/g) ?? []).map((name) => CELLS.indexOf(name));
 }
 
-const sameNumbers = (a, b) => a.length === b.length && sorted(a).every((n, i) => n === sorted(b)[i]);
 const sorted = (numbers) => [...numbers].sort((a, b) => a - b);
+const sameNumbers = (a, b) => `${sorted(a)}` === `${sorted(b)}`;
 const withoutStop = (sentence) => sentence.replace(/\.+$/, "");
 
 /** Reads a chain's claims about a scene, one at a time. */

@@ -159,8 +159,13 @@ export const OPERATIONS = Object.freeze({
     run.stack.push(run.scene.things.filter((t) => has(t, word)).length);
     run.say(countList(run.scene, word));
   },
-  add: (run) => onTwo(run, (a, b) => `${a} + ${b} = ${a + b}.`, (a, b) => a + b),
-  more: (run) => onTwo(run, (a, b) => `${a} ${signOf(a, b)} ${b}.`, (a, b) => (a > b ? "yes" : "no")),
+  add(run) {
+    onTwo(run, (a, b) => `${a} + ${b} = ${a + b}.`, (a, b) => a + b);
+  },
+  more(run) {
+    const answer = (a, b) => (a > b ? "yes" : "no");
+    onTwo(run, (a, b) => `${a} ${signOf(a, b)} ${b}.`, answer);
+  },
   most,
   most_shape: mostShape,
 });

@@ -15,14 +15,3 @@ export const bytes = (name) => gunzipSync(readFileSync(join(folder, name)));
 /** The objects of a packed file of JSON lines. */
 export const rows = (name) =>
   bytes(name).toString("utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
-
-/** A seeded source of numbers from 0 to 1 (mulberry32), so that each run tests the same. */
-export function chance(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
