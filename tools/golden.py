@@ -21,6 +21,7 @@ from minivlm_cot.scenes import (
     families_of,
     jitter,
     make_example,
+    ORDINALS,
     run_program,
     sample_scene,
     Scene,
@@ -29,9 +30,22 @@ from minivlm_cot.scenes import (
     SIZES,
     SPLITS,
 )
+from minivlm_cot.scenes.programs import _count_list, _shape_list
 
 CHAINS, PICTURES, REFUSED, QUESTIONS = 10_000, 2_000, 400, 2_000
-WORDS = (*COLOURS, *SHAPES, *SIZES, "object", "none", "empty", "Right", "left", "First", "second")
+WORDS = (
+    *COLOURS,
+    *SHAPES,
+    *SIZES,
+    "object",
+    "none",
+    "empty",
+    "Right",
+    "left",
+    "DOWN",
+    "First",
+    "second",
+)
 
 
 def save(path, rows):
@@ -78,6 +92,17 @@ def spaced(chain, rng):
     if rng.random() < 0.3:
         return chain.swapcase() if rng.random() < 0.2 else replaced("[A-Z]", "frlud", chain, rng)
     return chain[:place] + rng.choice(odd) + chain[place:]
+
+
+def inserted(chain, scene, rng):
+    "True sentences that another question would ask for, somewhere in a chain"
+    word, attribute = rng.choice((*COLOURS, *SHAPES)), rng.choice(("colour", "shape"))
+    said = [_count_list(scene, word), _shape_list(scene, word)]
+    said.append(run_program(scene, [["most", attribute]])[1].rpartition(". ")[2])
+    steps = chain.split(". ")
+    for sentence in rng.sample(said, rng.randint(1, len(said))):
+        steps.insert(rng.randint(0, len(steps)), sentence.removesuffix("."))
+    return ". ".join(steps)
 
 
 def mutated(chain, rng):
@@ -148,13 +173,32 @@ def chain_of(example, other, kind, rng):
         return mutated(truth, rng)
     if kind == "stranger":  # true or not of this picture, and asked for by another question
         return mutated(other["rationales"][0], rng) if rng.random() < 0.5 else truth
+    if kind == "inserted":
+        return inserted(truth, scene, rng)
     if kind == "beside":  # two chains in one, or a look around on the way
         whole = [*truth.split(". "), *other["rationales"][0].split(". "), describe_scene(scene)]
         return ". ".join(rng.sample(whole, rng.randint(1, len(whole))))
     return nonsense(rng)
 
 
-KINDS = ("true",) * 6 + ("mutated",) * 9 + ("stranger", "beside", "beside") + ("nonsense",) * 2
+KINDS = ("true",) * 6 + ("mutated",) * 9 + ("stranger", "beside", "inserted") + ("nonsense",) * 2
+
+
+def varied(program, rng):
+    "A program with an argument of one operation changed or left out, where that makes sense"
+    other = json.loads(json.dumps(program))
+    step = rng.choice(other)
+    if step[0] == "move":
+        step[2:] = rng.choice(([], [rng.choice(ORDINALS)]))
+    elif step[0] in ("query", "take", "most"):
+        step[1] = rng.choice(("colour", "shape"))
+    elif step[0] == "count" and len(step) == 2:
+        step[1] = rng.choice((*COLOURS, *SHAPES))
+    elif step[0] == "inspect":
+        step[0] = "find"
+    elif step[0] == "add":
+        step[0] = "more" if step is other[-1] else "add"
+    return other
 
 
 def chains(folder):
@@ -167,8 +211,12 @@ def chains(folder):
             example = made[i % len(made)]
         chain = chain_of(example, other, kind, rng)
         asked = rng.choice((example, example, example, other, {}))
-        asked = example if kind == "true" else asked
-        row = dict(scene=example["scene"], program=asked.get("program"))
+        program = asked.get("program")
+        if program and rng.random() < 0.15:
+            program = varied(program, rng)
+        if kind == "true":
+            program = example["program"]
+        row = dict(scene=example["scene"], program=program)
         check = check_chain(chain, row)
         steps = [[s.text, s.ok, s.why, s.verdict] for s in check.steps]
         marks = (check.parsed, check.implied_answer, check.complete, check.right)

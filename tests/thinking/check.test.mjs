@@ -38,6 +38,15 @@ test("a chain is marked step by step", () => {
   assert.equal(other.complete, null);
 });
 
+test("a sentence that is not wholly a step is none", () => {
+  const odd = ["First RIGHT: b1 empty, c1 blue cube", "look: red ball a1", "It is red, I think"];
+  for (const text of [...odd, "Look: red ball a1 <b>", "red: 1 red a1, so 01", "٣ > 1"]) {
+    const check = checkChain(`Look: red ball a1. ${text}. It is red.`, { scene: SCENE });
+    assert.equal(check.steps[1].why, "not a step that the checker knows", text);
+    assert.ok(!check.parsed && check.steps[2].ok);
+  }
+});
+
 test("a step is marked when a space comes after its full stop, the last one at the end", () => {
   const marker = new ChainMarker({ scene: SCENE, program: WALK });
   assert.deepEqual(marker.add("Look: red ball a1."), []);
