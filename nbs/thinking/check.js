@@ -61,7 +61,7 @@ function isOperation(step) {
 
 /**
  * A program whose operations exist, are whole and find what they work on; others are refused.
- * @param {unknown} program
+ * @param {any} program
  * @returns {string[][]}
  */
 export function checkedProgram(program) {

@@ -47,6 +47,7 @@ const RULES = {
   add: `(?<a>${NUMBER}) \\+ (?<b>${NUMBER}) = (?<total>${NUMBER})`,
   more: `(?<a>${NUMBER}) (?<sign>[<=>]) (?<b>${NUMBER})`,
 };
+/** @type {[string, RegExp][]} */
 const GRAMMAR = Object.entries(RULES).map(([kind, rule]) => [kind, wholly(rule)]);
 
 /**

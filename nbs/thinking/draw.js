@@ -114,6 +114,7 @@ class Sheet {
   }
 }
 
+/** A colour as one number. @param {readonly number[]} colour */
 const packed = ([red, green, blue]) => (red << 16) | (green << 8) | blue;
 
 // ---------------------------------------------------------------- ellipses
@@ -144,7 +145,11 @@ function quarter(a, b) {
   return rows;
 }
 
-/** Fill an ellipse, or its outline of a given width. */
+/**
+ * Fill an ellipse, or its outline of a given width.
+ * @param {Sheet} sheet
+ * @param {Ellipse} form
+ */
 function fillEllipse(sheet, { box, width }) {
   const [x0, y0, x1, y1] = box.map(Math.trunc);
   const [a, b] = [x1 - x0, y1 - y0];
@@ -260,7 +265,8 @@ export function drawPixels(scene, size = 80) {
   for (const thing of sceneFrom(scene).things) {
     for (const form of formsOf(thing, (size * ZOOM) / GRID)) {
       sheet.ink = packed(form.fill);
-      (form.kind === "ellipse" ? fillEllipse : fillPolygon)(sheet, form);
+      if (form.kind === "ellipse") fillEllipse(sheet, form);
+      else fillPolygon(sheet, form);
     }
   }
   return reduced(sheet, size);

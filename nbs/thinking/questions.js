@@ -16,7 +16,7 @@
  * @property {readonly string[]} answers  what it may ask for
  * @property {string[]} texts    its wordings
  * @property {Record<string, string>} gaps  for each gap the pattern of what fills it
- * @property {(fields: Fields) => string[][]} program
+ * @property {(fields: any) => string[][]} program
  * @property {(scene, target: string, random, longer: boolean) => Fields | null} find
  *   fields of a question about the scene that has this answer
  *

@@ -8,8 +8,8 @@
  * @property {string} size    one of SIZES
  * @property {number} cell    0 … 15 in reading order; its name is CELLS[cell]
  * @property {number} [dx]    where in its cell it stands: −1 (left edge) … 1 (right edge)
- * @property {number} [dy]    −1 (top) … 1 (bottom)
- * @property {number} [turn]  −1 … 1, a slight rotation (seen on stars)
+ * @property {number} [dy]    the same from top to bottom
+ * @property {number} [turn]  a slight rotation, −1 … 1 (seen on stars)
  *
  * @typedef {{things: Thing[]}} Scene
  */
@@ -66,7 +66,7 @@ function wholeThing(given) {
 
 /**
  * Read a scene from its plain object; one that was made up is refused with a sentence.
- * @param {unknown} dict  what `Scene.to_dict` writes
+ * @param {any} dict  what `Scene.to_dict` writes
  * @returns {Scene}  its objects in reading order
  */
 export function sceneFrom(dict) {
