@@ -56,7 +56,7 @@ def test_a_beginning_has_the_scores_of_the_whole(ready, asked):
 def test_a_head_of_another_model_is_refused(ready, tmp_path):
     model, processor = load_minivlm(device="cpu")
     with torch.no_grad():
-        model.projector[0].bias += 1
+        next(model.projector.parameters()).add_(1)
     with pytest.raises(InputError, match="another model"):
         StepHead.load(None, model, processor)
 
@@ -80,7 +80,7 @@ def test_a_head_is_fitted_alike_each_time():
     good = states[:, 0] > 0
     one, two = (fit_step_head(states, good, width) for width in (4, 4))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters()))
-    assert ((fit_step_head(states, good, 0)(states)[:, 0] > 0) == good).float().mean() > 0.95
+    assert ((fit_step_head(states, good, 0, epochs=300)(states)[:, 0] > 0) == good).float().mean() > 0.95
     with pytest.raises(InputError, match="both kinds"):
         fit_step_head(states, [True] * 300)
 
@@ -88,6 +88,9 @@ def test_a_head_is_fitted_alike_each_time():
 def test_every_correction_leads_to_the_right_chain():
     for row in scene_examples(130, "ood_hops") + scene_examples(130, "train"):
         gold = chain_steps(row["rationales"][0])
+        if len(set(gold)) < len(gold):  # a step that is said twice: no exercise is made of it
+            assert correction(row, " ".join(gold[:-1])) is None
+            continue
         for end in range(1, len(gold) + 1):
             chain = " ".join(gold[:end])
             assert revised(chain + CHECK + correction(row, chain)) == gold

@@ -244,7 +244,7 @@ def load(
             made_for = (kept.metadata() or {}).get("made_for")
             weights = {name: kept.get_tensor(name) for name in kept.keys()}
         net = _net_of(weights)
-    except (OSError, KeyError, RuntimeError, ValueError, SafetensorError) as e:
+    except (OSError, LookupError, RuntimeError, ValueError, SafetensorError) as e:
         raise InputError(f"{file} holds no whole step head ({e}): save it anew.") from None
     if made_for != part_fingerprint(model):
         raise InputError(
