@@ -13,14 +13,18 @@ from .running import FLIPS, SPLITS_ASKED
 
 # %% ../../nbs/10_reasoning/20_study.ipynb #c96a95ba
 _GROUPS = {
-    "direct, chain, votes": ("direct", "chain", "vote of", "vote, stopped"),
-    "best of n, log-probability": ("best of", "weighted"),
-    "best of n, step head": ("best of", "weighted"),
-    "search over steps": ("beam", "tree", "particles", "recheck"),
-    "shorter, longer, in parts": ("step budget", "early", "“Wait”", "cascade", "least"),
-    "same cost, no chain": ("trained on",),
-    "oracle": (),
-}  # what is drawn alike → how its names begin
+    "direct, chain, votes": (("direct", "chain", "vote of", "vote, stopped"), "#222222", "o"),
+    "best of n, log-probability": (("best of", "weighted"), "#0072B2", "s"),
+    "best of n, step head": (("best of", "weighted"), "#56B4E9", "D"),
+    "search over steps": (("beam", "tree", "particles", "recheck"), "#009E73", "^"),
+    "shorter, longer, in parts": (
+        ("step budget", "early", "“Wait”", "cascade", "least"),
+        "#D55E00",
+        "v",
+    ),
+    "other training": (("trained on",), "#CC79A7", "P"),
+    "oracle": ((), "#999999", "o"),
+}  # what is drawn alike → how its names begin, colour, mark
 
 
 def group_of(
@@ -31,7 +35,7 @@ def group_of(
         return "oracle"
     if told["name"] == "mean of samples":
         return "direct, chain, votes"
-    some = [g for g, starts in _GROUPS.items() if told["name"].startswith(starts or ("~",))]
+    some = [g for g, (starts, *_) in _GROUPS.items() if told["name"].startswith(starts or ("~",))]
     return next((g for g in some if g.split(", ")[-1] in told["name"]), some[0])
 
 # %% ../../nbs/10_reasoning/20_study.ipynb #a56a194c
@@ -39,38 +43,41 @@ def plot_study(
     splits: dict,  # split → `study_split`
 ):  # a matplotlib figure
     "Right answers and true steps against tokens, one column for each split"
-    shape = dict(figsize=(3.1 * len(splits), 6.2), sharex="col", squeeze=False)
+    shape = dict(figsize=(4.2 * max(2, len(splits)), 7), sharex="col", squeeze=False)
     fig, axes = plt.subplots(2, len(splits), **shape)
-    found = looks(list(_GROUPS))
     for column, (split, part) in zip(axes.T, splits.items()):
-        for group, look in found.items():
+        for group in _GROUPS:
             some = [told for told in part["ways"] if group_of(told) == group]
             for ax, value in zip(column, ("right", "true")):
-                _draw_group(ax, some, value, look, group)
+                _draw_group(ax, some, value, group)
         column[0].set(title=SPLITS_ASKED[split], xscale="log")
-        column[1].set(xlabel="tokens a question")
+        column[1].set(xlabel="tokens a question, reading included")
+        column[1].minorticks_off()
+        column[1].set_xticks((50, 100, 200, 500, 1000), ("50", "100", "200", "500", "1,000"))
     axes[0, 0].set_ylabel("right answers, %")
     axes[1, 0].set_ylabel("true steps of the chain, %")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
 
 # %% ../../nbs/10_reasoning/20_study.ipynb #ae179584
-def _draw_group(ax, some, value, look, group):
+def _draw_group(ax, some, value, group):
     "Points with intervals; what differs only in its size is joined by a line"
-    some = [told for told in some if told[value] is not None]
-    oracle, xs = group == "oracle", [told["tokens"] for told in some]
+    some, (_, colour, mark) = [told for told in some if told[value] is not None], _GROUPS[group]
+    xs = [told["tokens"] for told in some]
     ys = [100 * (told[value]["share"] if value == "right" else told[value]) for told in some]
-    dials = dict(color="#999999" if oracle else look.colour, ms=5, alpha=0.9)
-    dials["mfc"] = "none" if oracle else look.colour
-    ax.plot(xs, ys, look.mark, ls="none", label=group, **dials)
-    if value == "right":
-        ends = [[100 * end for end in told["right"]["ci"]] for told in some]
-        for x, (low, high) in zip(xs, ends):
-            ax.plot([x, x], [low, high], color=dials["color"], lw=0.8, alpha=0.5)
-    for stem in ("vote of", "best of", "pass@"):
-        line = [(x, y) for x, y, told in zip(xs, ys, some) if told["name"].startswith(stem)]
-        if line:
-            ax.plot(*zip(*line), color=dials["color"], lw=1, alpha=0.7)
+    face = "none" if group == "oracle" else colour
+    ax.plot(xs, ys, mark, ls="none", label=group, color=colour, mfc=face, ms=5, alpha=0.9)
+    for x, y, told in zip(xs, ys, some):
+        if value == "right":
+            low, high = (100 * end for end in told["right"]["ci"])
+            ax.plot([x, x], [low, high], color=colour, lw=0.8, alpha=0.5)
+        if abs(told["gain"]["points"]) > 0.03 and group != "oracle":  # what stands apart
+            name = told["name"].removeprefix("trained on, ")
+            ax.annotate(name, (x, y), (4, -3), textcoords="offset points", fontsize=7)
+    for stems in (("direct", "chain", "vote of"), ("best of",), ("pass@",)):
+        named = zip(xs, ys, (told["name"] for told in some))
+        if line := sorted((x, y) for x, y, name in named if name.startswith(stems)):
+            ax.plot(*zip(*line), color=colour, lw=1, alpha=0.7)
 
 # %% ../../nbs/10_reasoning/20_study.ipynb #6ae2488c
 def wide_lines(
@@ -82,6 +89,8 @@ def wide_lines(
     of = {split: {told["name"]: told for told in part["ways"]} for split, part in splits.items()}
     for name in names:
         some = [known[name] for known in of.values() if name in known]
+        if not some:  # it was not asked
+            continue
         tokens = sum(told["tokens"] for told in some) / len(some)
         lines.append([f"*{name}*" if some[0]["oracle"] else name, f"{tokens:.0f}"])
         for known in of.values():
