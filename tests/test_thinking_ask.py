@@ -36,7 +36,7 @@ def golden(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("weights", ["int8", "fp32"])
+@pytest.mark.parametrize("weights", ["fp16", "fp32"])
 def test_page_says_what_python_says(golden, weights):
     "Tokenizer, pixels, answers and words"
     env = os.environ | dict(MINIVLM_GOLDEN=str(golden), MINIVLM_WEIGHTS=weights)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from minivlm_cot.commands.export import export_onnx
+from minivlm_cot.commands.export import export_onnx, FORMS, question_words
 from minivlm_cot.dataset.prompts import ARMS, parse_answer, split_chain
 from minivlm_cot.generation.arms import generate_cot_answer, generate_direct_answer
 from minivlm_cot.model.saving import load_minivlm
@@ -95,12 +95,13 @@ def asked(model, processor, n):
 
 
 def main(folder, n=200):
-    "Write the model twice, and what Python says of it"
+    "Write the model in each form, and what Python says of it"
     torch.set_num_threads(1)
     folder = Path(folder)
     model, processor = load_minivlm(device="cpu")
-    for name in ("fp32", "int8"):
-        export_onnx(model, processor, folder / name, int8=name == "int8")
+    words = question_words()
+    for name in FORMS:
+        export_onnx(model, processor, folder / name, name, words)
     questions, pictures = asked(model, processor, int(n))
     (folder / "pictures.bin").write_bytes(pictures)
     first = processor.pixels(scene_examples(1, "validation")[0]["image"])

@@ -1,6 +1,6 @@
 /**
  * `ask.js` and `tokenizer.js` against Python: `tools/golden_ask.py` writes what it says into the
- * folder that MINIVLM_GOLDEN names. MINIVLM_WEIGHTS is fp32 or int8.
+ * folder that MINIVLM_GOLDEN names. MINIVLM_WEIGHTS is fp32, fp16 or int8.
  */
 
 import assert from "node:assert/strict";
@@ -13,9 +13,10 @@ import { load, randomNumbers, toPixels } from "../../nbs/thinking/ask.js";
 import { Tokenizer } from "../../nbs/thinking/tokenizer.js";
 
 const golden = process.env.MINIVLM_GOLDEN;
-const model = path.join(golden, process.env.MINIVLM_WEIGHTS ?? "int8");
+const model = path.join(golden, process.env.MINIVLM_WEIGHTS ?? "fp16");
 const read = (name) => readFile(path.join(model, name));
-const { questions, texts, read: answers } = JSON.parse(await readFile(path.join(golden, "ask.json")));
+const said = JSON.parse(await readFile(path.join(golden, "ask.json")));
+const { questions, texts, read: answers } = said;
 const pictures = await readFile(path.join(golden, "pictures.bin"));
 const began = performance.now();
 const vlm = await load({ read });
@@ -58,9 +59,11 @@ test("answers are read as in Python", () => {
 
 test("the words are Python's, with chains and directly", async () => {
   const seconds = { cot: 0, direct: 0, first: 0 };
+  const busy = { cot: 0, direct: 0 }; // what it would take without other programs
   let tokens = 0;
   for (const style of ["cot", "direct"]) {
     let equal = 0;
+    const before = process.cpuUsage();
     for (const [n, asked] of questions.entries()) {
       let streamed = "";
       const onToken = (text) => (streamed += text);
@@ -70,17 +73,22 @@ test("the words are Python's, with chains and directly", async () => {
       equal += said.text === asked[style].text;
       if (said.text === asked[style].text) assert.equal(said.answer, asked[style].answer);
       seconds[style] += result.seconds.all;
+      if (said.text !== asked[style].text) console.log(`# ${asked.question} ${said.text}`);
       if (style === "cot") seconds.first += result.seconds.first;
       if (style === "cot") tokens += said.tokens;
     }
+    const { user, system } = process.cpuUsage(before);
+    busy[style] = (user + system) / 1e6;
     console.log(`# ${model}: ${style}: ${equal} of ${questions.length} texts equal`);
-    const allowed = model.endsWith("fp32") ? 0 : questions.length / 50;
+    const allowed = model.endsWith("int8") ? questions.length / 33 : 0; // it rounds
     assert.ok(questions.length - equal <= allowed, `${equal} of ${questions.length} equal`);
   }
   const each = (s) => `${((1000 * s) / questions.length).toFixed(0)} ms`;
   const rate = (tokens / (seconds.cot - seconds.first)).toFixed(0);
   console.log(`# loaded in ${loaded.toFixed(0)} ms; first token after ${each(seconds.first)}`);
   console.log(`# chain ${each(seconds.cot)}, direct ${each(seconds.direct)}; ${rate} tokens/s`);
+  const own = `chain ${each(busy.cot)}, direct ${each(busy.direct)}`;
+  console.log(`# of the processor: ${own}; ${(tokens / busy.cot).toFixed(0)} tokens/s`);
 });
 
 test("no question of this world has an unknown word", () => {
@@ -115,12 +123,14 @@ test("what cannot be asked is said in one sentence", async () => {
   const problem = async (question, options) =>
     (await vlm.ask(picture(0), question, options)).problem;
   assert.match(await problem(" \n"), /^There is no question yet/);
-  assert.match(await problem("How many cubes? ".repeat(700)), /takes [\d,]+ tokens .* room for 496/);
-  assert.match(await problem("<b onclick=x>fox</b>"), /^“onclick”, “x”, “fox” are no words/);
+  const long = await problem("How many cubes? ".repeat(700));
+  assert.match(long, /takes \d+ tokens .* room for 496/);
+  const markup = await problem("<b onclick=evil()>fox</b>");
+  assert.match(markup, /^“b”, “onclick”, “evil” and 1 more are no words of this world/);
   assert.match(await problem("?!"), /no word in this question/);
   assert.match(await problem("what", { style: "loud" }), /no style “loud”/);
-  const long = await problem("z".repeat(300));
-  assert.ok(long.length < 120, long);
+  const word = await problem("z".repeat(300));
+  assert.ok(word.length < 120, word);
   assert.equal(await problem("What about foxes?", { anyWords: true }), null);
 });
 
