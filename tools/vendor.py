@@ -37,7 +37,7 @@ def checksum(raw):
 
 def is_there(folder):
     "Does the folder hold every file, unchanged?"
-    return all(
+    return (folder / "files.json").exists() and all(
         (folder / name).exists() and checksum((folder / name).read_bytes()) == known
         for name, known in FILES.items()
     )
@@ -76,6 +76,8 @@ def fetch(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
+    facts = {name: dict(bytes=len(raw), sha256=FILES[name]) for name, raw in files.items()}
+    (folder / "files.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     (folder / "LICENSE.txt").write_text(LICENSE, encoding="utf-8")
 
 

@@ -13,6 +13,8 @@ import { elect, parseAnswer, splitChain } from "./answer.js";
 import { Tokenizer } from "./tokenizer.js";
 
 const GRAPHS = ["encoder", "prefill", "step"];
+const VENDOR = new URL("./vendor/", import.meta.url);
+const WASM = "ort-wasm-simd-threaded.wasm";
 const BUSY = 12; // milliseconds of work, after which the page may draw
 
 /**
@@ -36,43 +38,47 @@ const BUSY = 12; // milliseconds of work, after which the page may draw
  * @param {string|URL} [options.folder] - of the exported model
  * @param {object} [options.ort] - ONNX Runtime; left out: the one in `vendor/`
  * @param {(name: string) => Promise<Uint8Array>} [options.read] - gives a file of the folder
- * @param {(loaded: number, all: number) => void} [options.onProgress] - in bytes of model files
+ * @param {(loaded: number, all: number) => void} [options.onProgress] - in bytes, unpacked
  * @param {AbortSignal} [options.signal]
  * @returns {Promise<Vlm>}
  */
 export async function load({ folder, ort, read, onProgress = () => {}, signal } = {}) {
   const base = folder ?? new URL("./model/", import.meta.url);
   const count = { loaded: 0 };
-  const get = read ?? ((name) => download(new URL(name, base), signal, count));
-  const text = async (name) => JSON.parse(new TextDecoder().decode(await get(name)));
-  const facts = await text("meta.json");
-  const all = Object.values(facts.files).reduce((sum, file) => sum + file.bytes, 0);
+  const fetched = (name, place = base) => download(new URL(name, place), signal, count);
+  const get = read ?? fetched;
+  const parse = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
+  const facts = parse(await get("meta.json"));
+  const known = { ...facts.files };
+  const ownRuntime = !ort && !read; // then it is fetched here too, and counted
+  if (ownRuntime) known[WASM] = parse(await fetched("files.json", VENDOR))[WASM];
+  const all = Object.values(known).reduce((sum, file) => sum + file.bytes, 0);
   count.tell = () => onProgress(Math.min(count.loaded, all), all);
-  const names = ["weights.bin", ...GRAPHS.map((name) => `${name}.onnx`)];
+  const names = ["tokenizer.json", "weights.bin", ...GRAPHS.map((name) => `${name}.onnx`)];
   const [runtime, file, weights, ...graphs] = await Promise.all([
-    ort ?? vendored(),
-    text("tokenizer.json"),
-    ...names.map(get),
+    ort ?? vendored(ownRuntime ? fetched(WASM, VENDOR) : undefined),
+    ...names.map((name) => get(name)),
   ]);
-  const how = {
-    executionProviders: ["wasm"],
-    externalData: [{ path: "weights.bin", data: weights }],
-  };
+  const externalData = [{ path: "weights.bin", data: weights }];
+  const how = { executionProviders: ["wasm"], externalData, logSeverityLevel: 3 };
   const sessions = {};
   for (const [n, name] of GRAPHS.entries()) {
     signal?.throwIfAborted();
     sessions[name] = await runtime.InferenceSession.create(graphs[n], how);
   }
   onProgress(all, all);
-  return new Vlm(facts, new Tokenizer(file), runtime, sessions);
+  return new Vlm(facts, new Tokenizer(parse(file)), runtime, sessions);
 }
 
-/** ONNX Runtime beside this file: one thread, because static hosts allow no more. */
-export async function vendored() {
-  const place = new URL("./vendor/", import.meta.url);
-  const ort = await import(new URL("ort.wasm.min.mjs", place).href);
+/**
+ * ONNX Runtime beside this file: one thread, because static hosts allow no more.
+ * @param {Promise<Uint8Array>} [binary] - its program, where it was fetched already
+ */
+export async function vendored(binary) {
+  const [ort, bytes] = await Promise.all([import(new URL("ort.wasm.min.mjs", VENDOR)), binary]);
   ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmPaths = place.href;
+  ort.env.wasm.wasmPaths = VENDOR.href;
+  if (bytes) ort.env.wasm.wasmBinary = bytes;
   return ort;
 }
 
@@ -84,11 +90,10 @@ async function download(url, signal, count) {
   });
   if (!answer.ok) throw new Error(`${url.pathname} cannot be loaded (status ${answer.status}).`);
   const parts = [];
-  for (const reader = answer.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    count.loaded += value.length;
+  const reader = answer.body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    parts.push(part.value);
+    count.loaded += part.value.length;
     count.tell?.();
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
