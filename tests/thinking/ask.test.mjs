@@ -37,7 +37,7 @@ test("the tokenizer says what Python's says", async () => {
   }
   assert.deepEqual(tokenizer.encode("\ud800"), tokenizer.encode("\ufffd"));
   assert.throws(() => new Tokenizer({ model: { type: "WordPiece" } }), /another kind/);
-  console.log(`# tokenizer: ${texts.length} texts, same ids and same texts back`);
+  console.log(`tokenizer: ${texts.length} texts, same ids and same texts back`);
 });
 
 test("the pixels are the processor's, to the last bit", async () => {
@@ -73,23 +73,23 @@ test("the words are Python's, with chains and directly", async () => {
       equal += said.text === asked[style].text;
       if (said.text === asked[style].text) assert.equal(said.answer, asked[style].answer);
       seconds[style] += result.seconds.all;
-      if (said.text !== asked[style].text) console.log(`# ${asked.question} ${said.text}`);
+      if (said.text !== asked[style].text) console.log(`${asked.question} ${said.text}`);
       if (style === "cot") seconds.first += result.seconds.first;
       if (style === "cot") tokens += said.tokens;
     }
     const { user, system } = process.cpuUsage(before);
     busy[style] = (user + system) / 1e6;
-    console.log(`# ${model}: ${style}: ${equal} of ${questions.length} texts equal`);
+    console.log(`${model}: ${style}: ${equal} of ${questions.length} texts equal`);
     const share = { fp32: 0, fp16: 0.01, int8: 0.03 }[path.basename(model)]; // rounded weights
     const allowed = Math.ceil(share * questions.length);
     assert.ok(questions.length - equal <= allowed, `${equal} of ${questions.length} equal`);
   }
   const each = (s) => `${((1000 * s) / questions.length).toFixed(0)} ms`;
   const rate = (tokens / (seconds.cot - seconds.first)).toFixed(0);
-  console.log(`# loaded in ${loaded.toFixed(0)} ms; first token after ${each(seconds.first)}`);
-  console.log(`# chain ${each(seconds.cot)}, direct ${each(seconds.direct)}; ${rate} tokens/s`);
+  console.log(`loaded in ${loaded.toFixed(0)} ms; first token after ${each(seconds.first)}`);
+  console.log(`chain ${each(seconds.cot)}, direct ${each(seconds.direct)}; ${rate} tokens/s`);
   const own = `chain ${each(busy.cot)}, direct ${each(busy.direct)}`;
-  console.log(`# of the processor: ${own}; ${(tokens / busy.cot).toFixed(0)} tokens/s`);
+  console.log(`of the processor: ${own}; ${(tokens / busy.cot).toFixed(0)} tokens/s`);
 });
 
 test("no question of this world has an unknown word", () => {
