@@ -34,6 +34,7 @@ setup(
     install_requires=cfg["requirements"].split(),
     extras_require={
         "dev": cfg["dev_requirements"].split(),
+        "onnx": cfg["onnx_requirements"].split(),
         "lora": cfg["lora_requirements"].split(),
         "pretrained": cfg["pretrained_requirements"].split(),
         "series": cfg["series_requirements"].split(),

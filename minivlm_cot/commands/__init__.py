@@ -18,3 +18,6 @@ from .draw_ask import AskingOptions, minivlm_ask, minivlm_draw
 from .train import EvalOptions, minivlm_demo, minivlm_eval, minivlm_train, TrainOptions
 from .calls import ask, examine, load, Loaded, show, Shown
 from .rooms_study import minivlm_photographs, PhotographsOptions
+from .graphs import FORMS, GRAPHS, needs, parts_apart, to_int8, write_graphs
+from .export import export_onnx, ExportOptions, file_sizes, minivlm_export, onnx_answer, OnnxVLM
+from .export import page_facts, question_words, same_words
