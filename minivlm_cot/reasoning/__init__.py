@@ -48,7 +48,8 @@ from .forms_taught import train_forms
 from .longer import FORMS, make_listing, make_walk, NAME_THEM, numbered, NUMBERS, step_heads
 from .longer import Walks
 from .longer_parts import ask_in_parts, OneMoveEach, Plan, read_plan
-from .longer_taught import ask_walks, longer_rows, LongerRecipe, teach_walks, train_longer
+from .longer_taught import ask_walks, longer_rows, LongerRecipe, teach_rows, teach_walks
+from .longer_taught import train_longer
 from .comparing import compare_strategies, CompareOptions, gain_at_cost, gain_over, mean_right
 from .comparing import mean_tokens, Reading, Record, Replay, stacked, study_lines, summarise
 from .comparing import true_share

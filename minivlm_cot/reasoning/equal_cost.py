@@ -18,15 +18,13 @@ from ..core.files import writable_dir
 from ..core.records import load_json, save_json
 from ..scenes.examples import scene_examples
 from ..model.saving import load_minivlm, save_minivlm
-from ..dataset.batches import CoTReasoningDataset
 from ..dataset.questions import Questions
-from ..training.features import cache_features
-from ..training.loop import train_cot_vlm
 from ..training.recipe import check_recipe
-from ..training.stages import Stage, stage_config
+from ..training.stages import Stage
 from ..training.steps import seconds_so_far
 from ..evaluation.clusters import share_right
 from .thoughts import Once
+from .longer_taught import teach_rows
 
 # %% ../../nbs/10_reasoning/20_equal_cost.ipynb #52dd126d
 @dataclass(frozen=True)
@@ -83,14 +81,7 @@ def teach_rival(
     "Train a model on in the way of one rival"
     task, styles = rival_tasks(recipe)[name]
     rows = scene_examples(recipe.pictures, "train", seed=recipe.seed, progress=stage.progress)
-    pictures = np.stack([np.asarray(row.pop("image")) for row in rows])
-    features = cache_features(model, processor, pictures, progress=stage.progress)
-    dials = dict(image_features=features, together=True, task=task, arms=styles)
-    data = CoTReasoningDataset(rows, processor, **dials)
-    steps = recipe.epochs * -(-len(rows) // recipe.batch_size)
-    dials = dict(epochs=recipe.epochs, batch_size=recipe.batch_size)
-    config = stage_config(recipe, stage, **dials, warmup=min(50, 1 + steps // 10))
-    return train_cot_vlm(model, processor, data, config, progress=stage.progress).losses
+    return teach_rows(model, processor, rows, recipe, stage, task, styles)
 
 # %% ../../nbs/10_reasoning/20_equal_cost.ipynb #57d1d9c2
 def train_rivals(
