@@ -94,6 +94,15 @@ class Checks(Questions):
 _WRONG = re.compile(r"step (\d+) is wrong\.")
 
 
+def _read_check(check):
+    "Its verdict; how many steps it keeps, None: all; the steps that follow"
+    found, (verdict, _, fix) = _WRONG.match(check.strip()), check.partition(FIX)
+    if found:
+        return verdict.strip(), int(found[1]) - 1, chain_steps(fix)
+    follows = verdict[len(ALL_TRUE) :] if verdict.startswith(ALL_TRUE) else ""
+    return verdict.strip(), None, chain_steps(follows)
+
+
 def revised(
     text: str,  # a chain with its checks and fixes
 ) -> list:  # of steps
@@ -101,14 +110,11 @@ def revised(
     first, *checks = chain_of(text).split(CHECK)
     steps = chain_steps(first)
     for check in checks:
-        found, (verdict, _, fix) = _WRONG.match(check.strip()), check.partition(FIX)
-        if found:
-            steps = steps[: max(0, int(found[1]) - 1)] + chain_steps(fix)
-        elif verdict.startswith(ALL_TRUE):
-            steps = steps + chain_steps(verdict[len(ALL_TRUE) :])
+        _, kept, more = _read_check(check)
+        steps = (steps if kept is None else steps[: max(0, kept)]) + more
     return steps
 
-
+# %% ../../nbs/10_reasoning/13_refining.ipynb #2599133c
 @dataclass
 class Refine(Thinker):
     "Write a chain, check it, mend it, answer"
@@ -142,14 +148,13 @@ def _refined(self: Refine, engine, branches, n, trace):
     first, *checks = chain.split(CHECK)
     nodes = _grow(trace, [0], chain_steps(first))
     for check in checks:
-        found, (verdict, _, fix) = _WRONG.match(check.strip()), check.partition(FIX)
-        trace.add(nodes[-1], "check", verdict.strip(), "model", "kept")
-        if found:
-            for cut in nodes[int(found[1]) :]:
+        verdict, kept, more = _read_check(check)
+        trace.add(nodes[-1], "check", verdict, "model", "kept")
+        if kept is not None:
+            for cut in nodes[kept + 1 :]:
                 trace.mark(cut, "rejected")
-            nodes = _grow(trace, nodes[: max(1, int(found[1]))], chain_steps(fix))
-        elif verdict.startswith(ALL_TRUE):
-            nodes = _grow(trace, nodes, chain_steps(verdict[len(ALL_TRUE) :]))
+            nodes = nodes[: max(1, kept + 1)]
+        nodes = _grow(trace, nodes, more)
     trace.choose(trace.add(nodes[-1], "answer", answer or "(none)"))
     return self.thought(engine, branches, n, trace, chain=" ".join(revised(branches.text[n])))
 
